@@ -1,1 +1,6 @@
-export {}
+export { nodeClock } from './node-clock.js'
+export { nodeDisk } from './node-disk.js'
+export { nodeEnvironment } from './node-environment.js'
+export { nodeNet } from './node-net.js'
+export { nodeRandom } from './node-random.js'
+export { nodeScheduler } from './node-scheduler.js'
