@@ -1,0 +1,117 @@
+import { bytes, choice, flag, integer, milliseconds, pattern, text, type Values } from './setting.js'
+import { listenerSettings, NAMESERVER_LIST } from './shared-settings.js'
+
+const KIB = 2 ** 10
+const MIB = 2 ** 20
+const GIB = 2 ** 30
+const PERCENT = { min: 1, max: 100 }
+
+/**
+ * Broker properties under RocketMQ's own names (BrokerConfig, MessageStoreConfig, NettyServerConfig of 5.x), with its
+ * defaults except where the text says otherwise. Names RocketMQ does not have are ours: bindAddress, insecure,
+ * ringBytes, logBytesMax, frameBytesMax, connectionsMax.
+ */
+export const brokerSettings = {
+  ...listenerSettings,
+  brokerName: pattern(
+    'broker-a',
+    /^[%|a-zA-Z0-9_-]{1,127}$/,
+    'a name of letters, digits, - and _',
+    'Name of the broker; messages and queues refer to it.',
+  ),
+  brokerClusterName: pattern(
+    'DefaultCluster',
+    /^[%|a-zA-Z0-9_-]{1,127}$/,
+    'a name of letters, digits, - and _',
+    'Cluster the broker belongs to.',
+  ),
+  brokerId: integer(0, { min: 0, max: 0 }, 'Always 0, the master: replicas are not supported yet.'),
+  brokerRole: choice(['ASYNC_MASTER'], 'ASYNC_MASTER', 'Always ASYNC_MASTER: replicas are not supported yet.'),
+  namesrvAddr: pattern(
+    '',
+    NAMESERVER_LIST,
+    'HOST:PORT, several joined by ;',
+    'Nameservers to register with; empty means the one in this process.',
+    { environmentAliases: ['NAMESRV_ADDR'] },
+  ),
+  brokerIP1: text(
+    '',
+    'Host to advertise in routes; empty means the address that the client used to reach us (RocketMQ: first non-loopback address).',
+  ),
+  listenPort: integer(10911, { min: 0, max: 65535 }, 'Port for clients; 0 picks a free one.'),
+  brokerPermission: integer(6, { min: 0, max: 7 }, 'Permission of the whole broker: 4 read, 2 write, 6 both.'),
+  regionId: text('DefaultRegion', 'Region written into messages, for traces.'),
+  traceOn: flag(true, 'Tells clients that message tracing is welcome.'),
+
+  autoCreateTopicEnable: flag(true, 'Creates a topic when the first message for it arrives.'),
+  defaultTopicQueueNums: integer(8, { min: 1, max: 1024 }, 'Most queues a topic that is created on first use may get.'),
+  clusterTopicEnable: flag(true, 'Creates a topic named like the cluster.'),
+  brokerTopicEnable: flag(true, 'Creates a topic named like the broker.'),
+  autoCreateSubscriptionGroup: flag(true, 'Creates a consumer group when its first consumer arrives.'),
+  enablePropertyFilter: flag(false, 'Allows subscriptions that filter by SQL92 over message properties.'),
+  notifyConsumerIdsChangedEnable: flag(true, 'Tells the members of a group at once when one joins or leaves.'),
+  flushConsumerOffsetInterval: milliseconds(5000, 'How often committed consumer offsets are written to disk.'),
+  channelExpiredTimeout: milliseconds(120_000, 'A client without a heartbeat for this long is taken as gone.'),
+  longPollingEnable: flag(true, 'Parks a pull that finds nothing until a message arrives or its time-out passes.'),
+  shortPollingTimeMills: milliseconds(1000, 'How long such a pull waits when longPollingEnable is false.'),
+  maxTransferBytesOnMessageInMemory: bytes(256 * KIB, { min: KIB, max: 64 * MIB }, 'Most bytes one pull returns.'),
+  maxTransferCountOnMessageInMemory: integer(32, { min: 1, max: 65_536 }, 'Most messages one pull returns.'),
+  registerNameServerPeriod: milliseconds(30_000, 'How often the broker registers with the nameservers.', {
+    min: 100,
+    max: 3_600_000,
+  }),
+
+  storePathCommitLog: text('', 'Directory of the commit log; empty means "commitlog" under storePathRootDir.'),
+  mapedFileSizeCommitLog: bytes(GIB, { min: 64 * KIB, max: GIB }, 'Size of one commit-log file.', {
+    aliases: ['mappedFileSizeCommitLog'],
+  }),
+  ringBytes: bytes(
+    32 * MIB,
+    { min: 64 * KIB, max: GIB },
+    'Memory between the network and the disk. Three quarters full, clients are slowed down.',
+  ),
+  flushDiskType: choice(
+    ['SYNC_FLUSH', 'ASYNC_FLUSH'],
+    'SYNC_FLUSH',
+    'When a send is acknowledged: SYNC_FLUSH after it is on disk (many sends share one flush), ASYNC_FLUSH after the operating system has it (RocketMQ: ASYNC_FLUSH).',
+  ),
+  syncFlushTimeout: milliseconds(5000, 'A send whose flush takes longer is answered FLUSH_DISK_TIMEOUT.'),
+  flushIntervalCommitLog: milliseconds(500, 'With ASYNC_FLUSH, how often the log is flushed to disk.'),
+  maxMessageSize: bytes(4 * MIB, { min: KIB, max: 16 * MIB }, 'Largest message body.'),
+  frameBytesMax: bytes(
+    16 * MIB,
+    { min: 64 * KIB, max: 256 * MIB },
+    'Largest request; a longer one closes its connection.',
+  ),
+  connectionsMax: integer(10_000, { min: 1, max: 1_000_000 }, 'Most connections at a time; more are closed at once.'),
+  fileReservedTime: integer(
+    72,
+    { min: 1, max: 876_000 },
+    'Hours that messages are kept at least, disk space permitting.',
+  ),
+  deleteWhen: pattern(
+    '04',
+    /^([01]?\d|2[0-3])(;([01]?\d|2[0-3]))*$/,
+    'hours of the day from 00 to 23, several joined by ;',
+    'Hour of the day when files past fileReservedTime are deleted.',
+  ),
+  logBytesMax: bytes(
+    0,
+    { min: 0, max: Number.MAX_SAFE_INTEGER },
+    'Deletes the oldest files when the log is larger than this; 0 means no limit.',
+  ),
+  diskMaxUsedSpaceRatio: integer(
+    75,
+    PERCENT,
+    'Percent of the disk in use from which expired files are deleted at any hour.',
+  ),
+  diskSpaceCleanForciblyRatio: integer(
+    85,
+    PERCENT,
+    'Percent of the disk in use from which the oldest files are deleted whatever their age.',
+  ),
+  diskSpaceWarningLevelRatio: integer(90, PERCENT, 'Percent of the disk in use from which messages are refused.'),
+  cleanResourceInterval: milliseconds(10_000, 'How often retention looks for files to delete.'),
+} as const
+
+export type BrokerConfig = Values<typeof brokerSettings>
