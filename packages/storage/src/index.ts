@@ -1,2 +1,8 @@
 export type { Key, KeyPart, KeyRange, KeyValue, KeyValueTable, TableOptions } from './kv/key-value.js'
 export { KeyValueStore, type KeyValueStoreOptions } from './kv/key-value-store.js'
+export { memoryKeyValue } from './kv/memory-key-value.js'
+export { ConsumerOffsets } from './metadata/consumer-offsets.js'
+export { type DataVersion, firstDataVersion, nextDataVersion } from './metadata/data-version.js'
+export { MetadataStore, type MetadataStoreOptions, STORE_FORMAT } from './metadata/metadata-store.js'
+export { MetadataTable } from './metadata/metadata-table.js'
+export { type DirectoryLock, lockDirectory } from './metadata/node-directory-lock.js'

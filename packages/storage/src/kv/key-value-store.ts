@@ -93,7 +93,8 @@ export class KeyValueStore implements KeyValue {
   table<V, K extends Key = Key>(name: string, options: TableOptions = {}): KeyValueTable<V, K> {
     let table = this.#tables.get(name)
     if (table === undefined) {
-      this.#checkOpen()
+      const refusal = this.#refusal()
+      if (refusal) throw refusal
       const database = this.#root.openDB<unknown, lmdb.Key>({
         name,
         encoding: options.encoding ?? 'msgpack',
@@ -101,7 +102,7 @@ export class KeyValueStore implements KeyValue {
         encoder: options.encoding === 'binary' ? undefined : { useRecords: false },
       } as lmdb.DatabaseOptions & { name: string })
       table = new LmdbTable<unknown, Key>(database as unknown as Database<unknown, Key>, this.#guard, () =>
-        this.#checkOpen(),
+        this.#refusal(),
       )
       this.#tables.set(name, table)
     }
@@ -109,14 +110,14 @@ export class KeyValueStore implements KeyValue {
   }
 
   batch(write: () => void): Promise<void> {
-    if (this.#guard.failure) return refused(this.#guard)
-    this.#checkOpen()
+    const refusal = this.#refusal()
+    if (refusal) return rejected(refusal)
     return this.#guard.watch(this.#root.batch(write))
   }
 
   transaction<T>(work: () => T): Promise<T> {
-    if (this.#guard.failure) return refused(this.#guard)
-    this.#checkOpen()
+    const refusal = this.#refusal()
+    if (refusal) return rejected(refusal)
     let thrown: { readonly error: unknown } | undefined
     const native = this.#root.childTransaction(() => {
       try {
@@ -134,8 +135,8 @@ export class KeyValueStore implements KeyValue {
   }
 
   commitSync<T>(work: () => T): T {
-    if (this.#guard.failure) throw this.#guard.refusal()
-    this.#checkOpen()
+    const refusal = this.#refusal()
+    if (refusal) throw refusal
     let isWorkDone = false
     try {
       return this.#root.transactionSync(
@@ -152,8 +153,8 @@ export class KeyValueStore implements KeyValue {
   }
 
   flush(): Promise<void> {
-    if (this.#guard.failure) return refused(this.#guard)
-    this.#checkOpen()
+    const refusal = this.#refusal()
+    if (refusal) return rejected(refusal)
     const synced = new Promise<void>((resolve, reject) => {
       this.#root.committed.then(() => this.#root.sync(error => (error ? reject(error) : resolve())), reject)
     })
@@ -183,8 +184,10 @@ export class KeyValueStore implements KeyValue {
     })
   }
 
-  #checkOpen(): void {
-    if (this.#closed) throw new MillraceError('CLOSED', `key-value store "${this.path}" is closed`)
+  /** Why nothing can be written now. */
+  #refusal(): MillraceError | undefined {
+    if (this.#guard.failure) return this.#guard.refusal()
+    return this.#closed && new MillraceError('CLOSED', `key-value store "${this.path}" is closed`)
   }
 }
 
@@ -193,12 +196,12 @@ const APPLIED = Promise.resolve()
 class LmdbTable<V, K extends Key> implements KeyValueTable<V, K> {
   readonly #database: Database<V, K>
   readonly #guard: CommitGuard
-  readonly #checkOpen: () => void
+  readonly #refusal: () => MillraceError | undefined
 
-  constructor(database: Database<V, K>, guard: CommitGuard, checkOpen: () => void) {
+  constructor(database: Database<V, K>, guard: CommitGuard, refusal: () => MillraceError | undefined) {
     this.#database = database
     this.#guard = guard
-    this.#checkOpen = checkOpen
+    this.#refusal = refusal
   }
 
   get(key: K): V | undefined {
@@ -240,8 +243,8 @@ class LmdbTable<V, K extends Key> implements KeyValueTable<V, K> {
   }
 
   #write(write: () => Promise<unknown>): Promise<void> {
-    if (this.#guard.failure) return refused(this.#guard)
-    this.#checkOpen()
+    const refusal = this.#refusal()
+    if (refusal) return rejected(refusal)
     let native: Promise<unknown>
     try {
       native = write()
@@ -256,8 +259,8 @@ class LmdbTable<V, K extends Key> implements KeyValueTable<V, K> {
   }
 }
 
-function refused(guard: CommitGuard): Promise<never> {
-  const promise = Promise.reject(guard.refusal())
+function rejected(error: MillraceError): Promise<never> {
+  const promise = Promise.reject(error)
   promise.catch(() => undefined)
   return promise
 }

@@ -138,7 +138,7 @@ describe.each(['flushed', 'committed'] as const)('key-value store on LMDB (%s)',
     const last = table.put('k', 1)
     await store.close()
     await last
-    expect(() => table.put('k', 2)).toThrow(expect.objectContaining({ code: 'CLOSED' }))
+    await expect(table.put('k', 2)).rejects.toMatchObject({ code: 'CLOSED' })
     await store.close()
   })
 })

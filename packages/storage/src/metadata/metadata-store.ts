@@ -1,0 +1,103 @@
+import { join } from 'node:path'
+import { type Clock, type Environment, MillraceError } from '@millrace/core'
+import type { KeyValue, KeyValueTable } from '../kv/key-value.js'
+import { KeyValueStore } from '../kv/key-value-store.js'
+import { ConsumerOffsets } from './consumer-offsets.js'
+import type { DataVersion } from './data-version.js'
+import { MetadataTable } from './metadata-table.js'
+import { lockDirectory } from './node-directory-lock.js'
+
+/** Format of a data directory as a whole. Raised when an older Millrace could no longer read it rightly. */
+export const STORE_FORMAT = 1
+
+interface FormatRecord {
+  readonly format: number
+}
+
+export interface MetadataStoreOptions {
+  readonly environment: Environment
+  /** Told once, when a write failed and the store has become read-only. */
+  readonly onFailure?: (error: MillraceError) => void
+}
+
+/**
+ * What a broker must not lose and cannot rebuild from its log: topics, subscription groups, consumer offsets,
+ * settings. Opens a broker's data directory for this process: it comes first, before the log.
+ */
+export class MetadataStore {
+  readonly offsets: ConsumerOffsets
+  readonly #store: KeyValue
+  readonly #versions: KeyValueTable<DataVersion, string>
+  readonly #clock: Clock
+  readonly #tables = new Map<string, MetadataTable<unknown>>()
+  readonly #unlock: () => void
+
+  private constructor(store: KeyValue, clock: Clock, unlock: () => void) {
+    this.#store = store
+    this.#clock = clock
+    this.#unlock = unlock
+    this.#versions = store.table('versions')
+    this.offsets = new ConsumerOffsets(store, this.#versions, clock)
+  }
+
+  /**
+   * Locks data directory `directory` (file `millrace.lock`), checks its format, and opens `metadata/` in it.
+   * @throws MillraceError STORE_LOCKED (names the pid) | INVALID_CONFIG (written by a newer Millrace) | DISK_FAILED
+   */
+  static async open(directory: string, options: MetadataStoreOptions): Promise<MetadataStore> {
+    const lock = lockDirectory(directory)
+    let store: KeyValueStore | undefined
+    try {
+      store = await KeyValueStore.open(join(directory, 'metadata'), { ...options, durability: 'flushed' })
+      return await MetadataStore.over(store, {
+        clock: options.environment.clock,
+        name: directory,
+        onClose: lock.release,
+      })
+    } catch (error) {
+      await store?.close()
+      lock.release()
+      throw error
+    }
+  }
+
+  /** The same over any key-value store: simulations use `memoryKeyValue()`. @throws as `open` */
+  static async over(
+    store: KeyValue,
+    options: { readonly clock: Clock; readonly name: string; readonly onClose?: () => void },
+  ): Promise<MetadataStore> {
+    const formats = store.table<FormatRecord, string>('format')
+    const found = formats.get('store')
+    if (found === undefined) await formats.put('store', { format: STORE_FORMAT })
+    else if (found.format > STORE_FORMAT)
+      throw new MillraceError(
+        'INVALID_CONFIG',
+        `data directory "${options.name}" has format ${found.format}, and this Millrace reads up to ${STORE_FORMAT}; start it with the newer version that wrote it, or choose another directory`,
+        { detail: { found: found.format, supported: STORE_FORMAT } },
+      )
+    return new MetadataStore(store, options.clock, options.onClose ?? (() => undefined))
+  }
+
+  /** Same name, same table; its records are in memory from the first call on. */
+  table<V>(name: string): MetadataTable<V> {
+    let table = this.#tables.get(name)
+    if (table === undefined) {
+      table = new MetadataTable<unknown>(name, this.#store, this.#versions, this.#clock)
+      this.#tables.set(name, table)
+    }
+    return table as MetadataTable<V>
+  }
+
+  /** Why nothing can be written any more; undefined while the store is healthy. */
+  get failure(): Error | undefined {
+    return this.#store.failure
+  }
+
+  /** Stores offsets that are still in memory only, closes, and gives the directory free. Idempotent. */
+  async close(): Promise<void> {
+    // A failed flush has been reported by onFailure; closing goes on.
+    if (this.failure === undefined) await this.offsets.flush().catch(() => undefined)
+    await this.#store.close()
+    this.#unlock()
+  }
+}

@@ -1,0 +1,91 @@
+import type { Clock } from '@millrace/core'
+import type { KeyValue, KeyValueTable } from '../kv/key-value.js'
+import { type DataVersion, firstDataVersion, nextDataVersion } from './data-version.js'
+
+/**
+ * A durable map from names to records, wholly in memory for reading: topics, subscription groups, settings.
+ * A record is plain data and never changed in place: read, copy, put.
+ */
+export class MetadataTable<V> {
+  readonly name: string
+  readonly #entries = new Map<string, V>()
+  readonly #store: KeyValue
+  readonly #stored: KeyValueTable<V, string>
+  readonly #versions: KeyValueTable<DataVersion, string>
+  readonly #clock: Clock
+  #version: DataVersion
+
+  /** @internal made by `MetadataStore.table` */
+  constructor(name: string, store: KeyValue, versions: KeyValueTable<DataVersion, string>, clock: Clock) {
+    this.name = name
+    this.#store = store
+    this.#stored = store.table(`table:${name}`)
+    this.#versions = versions
+    this.#clock = clock
+    this.#version = versions.get(name) ?? firstDataVersion(clock.now())
+    for (const { key, value } of this.#stored.range()) this.#entries.set(key, value)
+  }
+
+  /** Counts the changes of this table; stored with them. */
+  get version(): DataVersion {
+    return this.#version
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get(key: string): V | undefined {
+    return this.#entries.get(key)
+  }
+
+  has(key: string): boolean {
+    return this.#entries.has(key)
+  }
+
+  /** In the order of first insertion, by name after a restart. */
+  entries(): IterableIterator<[string, V]> {
+    return this.#entries.entries()
+  }
+
+  keys(): IterableIterator<string> {
+    return this.#entries.keys()
+  }
+
+  /**
+   * Stores a record. Readers see it at once; the promise resolves when it is on stable storage. All puts of one
+   * event-loop turn, of all tables, are one transaction.
+   * @throws MillraceError DISK_FULL | DISK_FAILED | STORE_READ_ONLY by the promise; readers see what is stored again
+   */
+  put(key: string, value: V): Promise<void> {
+    if (this.#store.failure) return this.#stored.put(key, value)
+    void this.#stored.put(key, value)
+    this.#entries.set(key, value)
+    return this.#bump(key, value)
+  }
+
+  /** Removes a record, as `put`; resolves at once when there is none. */
+  remove(key: string): Promise<void> {
+    if (!this.#entries.has(key)) return Promise.resolve()
+    if (this.#store.failure) return this.#stored.remove(key)
+    void this.#stored.remove(key)
+    this.#entries.delete(key)
+    return this.#bump(key, undefined)
+  }
+
+  /** Both writes of a change are made in one turn: they share its commit, and its promise. */
+  #bump(key: string, value: V | undefined): Promise<void> {
+    this.#version = nextDataVersion(this.#version, this.#clock.now())
+    const written = this.#versions.put(this.name, this.#version)
+    written.catch(() => this.#restore(key, value))
+    return written
+  }
+
+  /** After a failed write: back to what is stored, unless a later write has changed the record again. */
+  #restore(key: string, failed: V | undefined): void {
+    if (this.#entries.get(key) !== failed) return
+    const stored = this.#stored.get(key)
+    if (stored === undefined) this.#entries.delete(key)
+    else this.#entries.set(key, stored)
+  }
+}
