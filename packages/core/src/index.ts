@@ -7,6 +7,64 @@ export type { Environment } from './ports/environment.js'
 export type { Net, NetAddress, NetConnection, NetEvents, NetListener } from './ports/net.js'
 export type { Random } from './ports/random.js'
 export type { Cancel, Scheduler } from './ports/scheduler.js'
+export { type BatchMessage, type BatchResult, decodeBatch, encodeBatch } from './protocol/message/batch.js'
+export { bodyCrc } from './protocol/message/body-crc.js'
+export {
+  type BodyCodec,
+  type BodyResult,
+  type Compression,
+  compressionFlags,
+  compressionOf,
+  decompressBody,
+  INFLATED_BYTES_MAX,
+  loadBodyCodec,
+} from './protocol/message/compression.js'
+export { DEFAULT_DELAY_LEVELS, delayLevelMs, parseDelayLevels } from './protocol/message/delay-level.js'
+export { formatAddress, formatIp, parseAddress, parseIp } from './protocol/message/host.js'
+export { offsetMessageId, parseOffsetMessageId, parseUniqueId, UniqueIds } from './protocol/message/message-id.js'
+export { formatPermission, isInherited, isReadable, isWriteable, Permission } from './protocol/message/permission.js'
+export { formatProperties, PROPERTIES_BYTES_MAX, parseProperties } from './protocol/message/properties.js'
+export { PropertyName } from './protocol/message/property-name.js'
+export {
+  allocateQueues,
+  compareQueues,
+  type MessageQueue,
+  REBALANCE_STRATEGIES,
+  type RebalanceStrategy,
+} from './protocol/message/rebalance.js'
+export {
+  decodeMessage,
+  decodeMessages,
+  encodeMessage,
+  MAGIC_BLANK,
+  MAGIC_V1,
+  MAGIC_V2,
+  type MessageResult,
+  type MessagesResult,
+  type MessageToEncode,
+  RECORD_FIXED_BYTES,
+  type StoredMessage,
+} from './protocol/message/record.js'
+export { PullSysFlag, SysFlag } from './protocol/message/sys-flag.js'
+export { parseTagExpression, type TagExpression, tagHash } from './protocol/message/tag.js'
+export {
+  DLQ_TOPIC_PREFIX,
+  dlqTopic,
+  GROUP_LENGTH_MAX,
+  isRetryTopic,
+  isSendForbidden,
+  isSystemGroup,
+  isSystemTopic,
+  type NameCheck,
+  popRetryTopic,
+  RETRY_TOPIC_PREFIX,
+  retryTopic,
+  SYSTEM_GROUPS,
+  SystemTopic,
+  TOPIC_LENGTH_MAX,
+  validateGroup,
+  validateTopic,
+} from './protocol/message/topic.js'
 export type { RemotingCommand, Serialization } from './protocol/remoting/command.js'
 export {
   decodeFrame,
@@ -21,3 +79,34 @@ export { languageCode, languageName } from './protocol/remoting/language.js'
 export { BROKER_VERSION, CommandFlag, FRAME_BYTES_MAX } from './protocol/remoting/limits.js'
 export { RequestCode } from './protocol/remoting/request-code.js'
 export { ResponseCode } from './protocol/remoting/response-code.js'
+export {
+  type Aggregator,
+  type AggregateResult,
+  type AggregateSpec,
+  count,
+  max,
+  mean,
+  min,
+  sum,
+} from './stream/aggregator.js'
+export {
+  type AggregatedStream,
+  type KeyedStream,
+  type Pipeline,
+  pipeline,
+  type Sink,
+  type Source,
+  type Stream,
+  type WindowedStream,
+} from './stream/builder.js'
+export type { OperatorDescription, PipelineDescription } from './stream/describe.js'
+export { type Duration, durationMs, formatDuration } from './stream/duration.js'
+export type { StreamGraph, StreamNode } from './stream/graph.js'
+export { type Key, KEY_BYTES_MAX, queueOfKey } from './stream/key.js'
+export { type Plan, planPipeline, type Stage } from './stream/plan.js'
+export { type InputRecord, type OutputRecord, StreamProperty } from './stream/record.js'
+export { bytes, json, msgpack, type Serde, text } from './stream/serde.js'
+export { MemoryState, type StateBackend, type StateChange, type StateEntry } from './stream/state.js'
+export { type Cut, type TaskCounters, taskName, type TaskOptions, TaskProgram } from './stream/task-program.js'
+export { type KeyedTopic, type Topic, topic, type TopicOptions } from './stream/topic.js'
+export { tumbling, type Window, type Windowed, type WindowSpec } from './stream/window.js'
