@@ -7,6 +7,58 @@ export type { Environment } from './ports/environment.js'
 export type { Net, NetAddress, NetConnection, NetEvents, NetListener } from './ports/net.js'
 export type { Random } from './ports/random.js'
 export type { Cancel, Scheduler } from './ports/scheduler.js'
+export type { Decoded } from './protocol/body/fields.js'
+export {
+  type ConsumerData,
+  decodeHeartbeat,
+  encodeHeartbeat,
+  type HeartbeatData,
+  readSubscription,
+  type SubscriptionData,
+} from './protocol/body/heartbeat.js'
+export {
+  decodeConsumerIds,
+  decodeLockBatch,
+  decodeLockedQueues,
+  decodeQueueOffsets,
+  encodeConsumerIds,
+  encodeLockBatch,
+  encodeLockedQueues,
+  encodeQueueOffsets,
+  type LockBatchRequest,
+  readMessageQueue,
+} from './protocol/body/queues.js'
+export {
+  type BrokerData,
+  type ClusterInfo,
+  decodeClusterInfo,
+  decodeTopicRoute,
+  encodeClusterInfo,
+  encodeTopicRoute,
+  type QueueData,
+  type TopicRouteData,
+} from './protocol/body/route.js'
+export {
+  type DataVersion,
+  decodeRegisterBroker,
+  decodeTopicConfig,
+  decodeTopicConfigList,
+  decodeTopicConfigTable,
+  encodeRegisterBroker,
+  encodeTopicConfig,
+  encodeTopicConfigTable,
+  type RegisterBrokerBody,
+  type TopicConfig,
+  type TopicConfigTable,
+} from './protocol/body/topic-config.js'
+export {
+  formatJson,
+  formatJsonBody,
+  type JsonInput,
+  type JsonResult,
+  type LenientJson,
+  parseLenientJson,
+} from './protocol/json/lenient-json.js'
 export { type BatchMessage, type BatchResult, decodeBatch, encodeBatch } from './protocol/message/batch.js'
 export { bodyCrc } from './protocol/message/body-crc.js'
 export {
@@ -80,9 +132,9 @@ export { BROKER_VERSION, CommandFlag, FRAME_BYTES_MAX } from './protocol/remotin
 export { RequestCode } from './protocol/remoting/request-code.js'
 export { ResponseCode } from './protocol/remoting/response-code.js'
 export {
-  type Aggregator,
   type AggregateResult,
   type AggregateSpec,
+  type Aggregator,
   count,
   max,
   mean,
@@ -102,11 +154,29 @@ export {
 export type { OperatorDescription, PipelineDescription } from './stream/describe.js'
 export { type Duration, durationMs, formatDuration } from './stream/duration.js'
 export type { StreamGraph, StreamNode } from './stream/graph.js'
-export { type Key, KEY_BYTES_MAX, queueOfKey } from './stream/key.js'
+export { KEY_BYTES_MAX, type Key, queueOfKey } from './stream/key.js'
 export { type Plan, planPipeline, type Stage } from './stream/plan.js'
 export { type InputRecord, type OutputRecord, StreamProperty } from './stream/record.js'
 export { bytes, json, msgpack, type Serde, text } from './stream/serde.js'
 export { MemoryState, type StateBackend, type StateChange, type StateEntry } from './stream/state.js'
-export { type Cut, type TaskCounters, taskName, type TaskOptions, TaskProgram } from './stream/task-program.js'
-export { type KeyedTopic, type Topic, topic, type TopicOptions } from './stream/topic.js'
+export { type Cut, type TaskCounters, type TaskOptions, TaskProgram, taskName } from './stream/task-program.js'
+export { type KeyedTopic, type Topic, type TopicOptions, topic } from './stream/topic.js'
 export { tumbling, type Window, type Windowed, type WindowSpec } from './stream/window.js'
+export { receive, receiveBatch, setup } from './actor/behavior.js'
+export { DEFAULT_SUPERVISION } from './actor/supervision.js'
+export { createActorSystem } from './actor/system.js'
+export type {
+  ActorContext,
+  ActorFailure,
+  ActorInspection,
+  ActorRef,
+  ActorSystem,
+  Behavior,
+  DeadLetter,
+  MailboxOptions,
+  ReplyTo,
+  RestartSupervision,
+  SpawnOptions,
+  Supervision,
+  VirtualActors,
+} from './actor/types.js'

@@ -67,9 +67,7 @@ export class UniqueIds {
 }
 
 /** Parts of a unique id; undefined when it is none. */
-export function parseUniqueId(
-  id: string,
-):
+export function parseUniqueId(id: string):
   | {
       readonly host: string
       readonly processId: number

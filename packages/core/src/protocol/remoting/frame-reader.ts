@@ -67,6 +67,18 @@ export class FrameReader {
     return false
   }
 
+  /**
+   * Gives back the frame just yielded, with its length word, and everything after it, as a copy, and starts anew.
+   * For a frame that cannot be served now: feed what is returned later, in front of what comes then.
+   */
+  takeRest(): Buffer {
+    const frame = this.buffer.subarray(this.start - 4, this.end)
+    const rest = Buffer.concat([frame, this.chunk.subarray(this.at)])
+    this.chunk = EMPTY
+    this.at = this.carried = 0
+    return rest
+  }
+
   private nextCarried(): boolean {
     if (this.carried < 8 && !this.fill(8) && this.carried < 4) return false
     const length = this.carry.readInt32BE(0)

@@ -44,8 +44,8 @@ function textFields(value: unknown): Record<string, string> {
   if (allStrings(value)) return value
   const fields: Record<string, string> = Object.create(null)
   for (const [name, field] of Object.entries(value)) {
-    if (typeof field === 'string') fields[name] = field
-    else if (field !== null) fields[name] = typeof field === 'object' ? JSON.stringify(field) : String(field)
+    // Nested values have no meaning here; leaving them out also keeps deep nesting from ever being walked.
+    if (field !== null && typeof field !== 'object') fields[name] = String(field)
   }
   return fields
 }

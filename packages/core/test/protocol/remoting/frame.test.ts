@@ -79,7 +79,7 @@ function jsonFrame(header: string, body = ''): Buffer {
 }
 
 describe('JSON headers of other clients', () => {
-  it('reads numbers and booleans as text, drops null and tolerates unknown members', () => {
+  it('reads numbers and booleans as text, drops null and nested values, and tolerates unknown members', () => {
     const frame = jsonFrame(
       '{ "version":"7","extFields":{"queueId":3,"unitMode":false,"none":null,"x":{"y":1}},"remark":null,"code":10,"language":"ZIG","new":[1]}',
       'hi',
@@ -91,9 +91,15 @@ describe('JSON headers of other clients', () => {
       opaque: 0,
       flag: 0,
       remark: undefined,
-      extFields: { queueId: '3', unitMode: 'false', x: '{"y":1}' },
+      extFields: { queueId: '3', unitMode: 'false' },
       body: Buffer.from('hi').toString('hex'),
     })
+  })
+
+  it('is not troubled by deep nesting', () => {
+    const depth = 200_000
+    const frame = jsonFrame(`{"code":1,"extFields":{"n":1,"deep":${'['.repeat(depth)}${']'.repeat(depth)}}}`)
+    expect(decodeFrame(frame, 4, frame.length)).toHaveProperty('ok')
   })
 
   it.each(['', '{', '[]', 'null', '{}', '{"code":1.5}', '{"code":null}', '{"code":"x"}'])('refuses %s', header => {
