@@ -1,1 +1,15 @@
-export {}
+export { Client, type ClientOptions } from './client.js'
+export type { PullResult, PullStatus } from './consumer/pull.js'
+export type { QueueOffsets, StartPosition } from './consumer/queue-offsets.js'
+export type { ReceivedMessage } from './consumer/received-message.js'
+export { RequestError } from './errors.js'
+export type {
+  AssignedPullOptions,
+  AssignmentListener,
+  Assignments,
+  AssignmentsOptions,
+} from './membership/assignments.js'
+export type { TopicFilter, Topics } from './membership/subscription.js'
+export type { Message } from './producer/message.js'
+export type { Producer, ProducerOptions, SendOptions } from './producer/producer.js'
+export type { SendResult, SendStatus } from './producer/send-result.js'

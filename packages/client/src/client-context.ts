@@ -1,0 +1,55 @@
+import type { Environment, RemotingCommand } from '@millrace/core'
+import { MillraceError, ResponseCode } from '@millrace/core'
+import type { ConnectionPool, RequestOptions } from './connection/connection-pool.js'
+import type { Request } from './connection/remoting-connection.js'
+import { RequestError } from './errors.js'
+import type { Heartbeats } from './membership/heartbeats.js'
+import type { Nameservers } from './route/nameservers.js'
+import type { RouteTable } from './route/route-table.js'
+
+/** What the producers, consumers and admin of one client share. @internal */
+export interface ClientContext {
+  readonly environment: Environment
+  readonly clientId: string
+  readonly pool: ConnectionPool
+  readonly nameservers: Nameservers
+  readonly routes: RouteTable
+  readonly heartbeats: Heartbeats
+  /** Makes an id for a message to send. */
+  nextMessageId(): string
+  /** Calls back when a broker tells that the members of a consumer group have changed. Returns what ends it. */
+  onMembersChanged(group: string, listener: () => void): () => void
+}
+
+/**
+ * Sends a request to the master of `brokerName` and resolves with a successful answer.
+ * @throws RequestError when the answer is an error; CONNECT_FAILED when the broker is in no known route; as the pool
+ */
+export async function requestBroker(
+  context: ClientContext,
+  brokerName: string,
+  what: string,
+  request: Request,
+  options?: RequestOptions,
+): Promise<RemotingCommand> {
+  const address = context.routes.addressOf(brokerName)
+  if (address === undefined)
+    throw new MillraceError(
+      'CONNECT_FAILED',
+      `${what}: broker "${brokerName}" has no master in any known route; check that it runs`,
+    )
+  return requestAddress(context, address, what, request, options)
+}
+
+/** The same for `host:port`. @throws RequestError when the answer is an error; as the pool */
+export async function requestAddress(
+  context: ClientContext,
+  address: string,
+  what: string,
+  request: Request,
+  options?: RequestOptions,
+): Promise<RemotingCommand> {
+  const answer = await context.pool.request(address, request, options)
+  if (answer.code !== ResponseCode.SUCCESS) throw new RequestError(what, answer.code, answer.remark)
+  return answer
+}

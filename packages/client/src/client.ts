@@ -1,0 +1,136 @@
+import type { Environment } from '@millrace/core'
+import { MillraceError, type NetAddress, type RemotingCommand, RequestCode, UniqueIds } from '@millrace/core'
+import { nodeEnvironment } from '@millrace/core/node'
+import type { ClientContext } from './client-context.js'
+import { parseNameservers } from './connection/address.js'
+import { ConnectionPool } from './connection/connection-pool.js'
+import { type AssignmentListener, Assignments, type AssignmentsOptions } from './membership/assignments.js'
+import { Heartbeats } from './membership/heartbeats.js'
+import { Producer, type ProducerOptions } from './producer/producer.js'
+import { Nameservers } from './route/nameservers.js'
+import { RouteTable } from './route/route-table.js'
+
+export interface ClientOptions {
+  /** Name servers: `host:9876`, several with `;` between them, or a list. */
+  readonly nameservers: string | readonly string[]
+  /** Clock, network and the rest of the outside. Default: the real one. */
+  readonly environment?: Environment | undefined
+  /** Name of this client among the members of its groups; unique among them. Default: its address and a random number. */
+  readonly clientId?: string | undefined
+}
+
+/**
+ * A client of a RocketMQ cluster: Millrace's or Apache's. It holds one connection per name server and broker in use,
+ * shared by all its producers and consumers.
+ *
+ * ```ts
+ * await using client = await Client.connect({ nameservers: 'localhost:9876' })
+ * const { messageId } = await client.producer().send({ topic: 'orders', body: 'hello' })
+ * ```
+ */
+export class Client {
+  readonly #context: ClientContext
+  readonly #open = new Set<{ close(): Promise<void> }>()
+  readonly #memberListeners: Map<string, () => void>
+  #isClosed = false
+
+  private constructor(context: ClientContext, memberListeners: Map<string, () => void>) {
+    this.#context = context
+    this.#memberListeners = memberListeners
+  }
+
+  /**
+   * Connects to one of the name servers.
+   * @throws MillraceError INVALID_ARGUMENT for a bad address; CONNECT_FAILED when no name server can be reached.
+   */
+  static async connect(options: ClientOptions): Promise<Client> {
+    const environment = options.environment ?? nodeEnvironment()
+    const addresses = parseNameservers(options.nameservers)
+    const memberListeners = new Map<string, () => void>()
+    const onRequest = (request: RemotingCommand): undefined => {
+      if (request.code === RequestCode.NOTIFY_CONSUMER_IDS_CHANGED)
+        memberListeners.get(request.extFields['consumerGroup'] ?? '')?.()
+    }
+    const pool = new ConnectionPool(environment, onRequest)
+    const nameservers = new Nameservers(environment, pool, addresses)
+    let local: NetAddress
+    try {
+      local = await nameservers.connect()
+    } catch (error) {
+      pool.close()
+      throw error
+    }
+    const clientId =
+      options.clientId ??
+      `${local.host}@${environment.random.int(2 ** 32).toString(36)}${environment.random.int(2 ** 32).toString(36)}`
+    const routes = new RouteTable(environment, nameservers)
+    const heartbeats = new Heartbeats(environment, pool, routes, clientId)
+    const ids = new UniqueIds(environment.clock, environment.random, {
+      host: local.host,
+      processId: environment.random.int(65_536),
+    })
+    pool.onOpen(address => void heartbeats.beatTo(address))
+    routes.start()
+    heartbeats.start()
+    const context: ClientContext = {
+      environment,
+      clientId,
+      pool,
+      nameservers,
+      routes,
+      heartbeats,
+      nextMessageId: () => ids.next(),
+      onMembersChanged(group, listener) {
+        memberListeners.set(group, listener)
+        return () => memberListeners.delete(group)
+      },
+    }
+    return new Client(context, memberListeners)
+  }
+
+  /** Name of this client among the members of its groups. */
+  get clientId(): string {
+    return this.#context.clientId
+  }
+
+  /** A producer. One is enough for any number of topics and callers. */
+  producer(options?: ProducerOptions): Producer {
+    this.#refuseWhenClosed()
+    return new Producer(this.#context, options)
+  }
+
+  /**
+   * Joins a consumer group and tells which queues are this member's: the base for consumers of another kind.
+   * Resolves when the first queues have been assigned, which may be none.
+   * @throws MillraceError INVALID_ARGUMENT when this client is a member already.
+   */
+  async assignments(options: AssignmentsOptions, listener: AssignmentListener): Promise<Assignments> {
+    this.#refuseWhenClosed()
+    const assignments = new Assignments(this.#context, options, listener)
+    await assignments.join()
+    this.#open.add(assignments)
+    return assignments
+  }
+
+  /**
+   * Closes every consumer (running handlers end, offsets are stored, groups are left), then the connections.
+   * Sends that are on their way fail.
+   */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await Promise.all([...this.#open].map(part => part.close()))
+    this.#context.routes.stop()
+    await this.#context.heartbeats.stop()
+    this.#memberListeners.clear()
+    this.#context.pool.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#isClosed) throw new MillraceError('CLOSED', 'the client is closed; make a new one with Client.connect')
+  }
+}

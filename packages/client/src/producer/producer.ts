@@ -1,0 +1,157 @@
+import { type BodyCodec, type Compression, loadBodyCodec, type MessageQueue, MillraceError } from '@millrace/core'
+import { mergeMap, type Observable, type OperatorFunction } from 'rxjs'
+import type { ClientContext } from '../client-context.js'
+import { REQUEST_TIMEOUT_MS, SEND_RETRIES } from '../limits.js'
+import { type Compressor, type Message, prepareBatch, prepareMessage } from './message.js'
+import { QueueSelector } from './queue-selector.js'
+import type { SendResult } from './send-result.js'
+import { type Outgoing, Sending, type SendingContext, type SendingOptions, sendRequest } from './sending.js'
+
+export interface ProducerOptions {
+  /** Shown by admin tools. Default `millrace_producer`. */
+  readonly group?: string | undefined
+  /** Other brokers tried when one fails, default 2. A retry after a lost answer can store a message twice. */
+  readonly retries?: number | undefined
+  /** Default time of a send, its retries included: 3,000 ms. */
+  readonly timeoutMs?: number | undefined
+  /** How bodies over 4,096 bytes are compressed; `none` leaves them as they are. Default `zlib`, which every client can read. */
+  readonly compression?: Compression | 'none' | undefined
+}
+
+export interface SendOptions {
+  /** Sends to this queue, with one attempt. */
+  readonly queue?: MessageQueue | undefined
+  /** For all attempts together. */
+  readonly timeoutMs?: number | undefined
+  /** Stops waiting. The message may still be stored. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Sends messages. Calls may overlap; those of one event-loop turn leave in one write per broker. */
+export class Producer {
+  readonly #context: ClientContext
+  readonly #sending: SendingContext
+  readonly #retries: number
+  readonly #timeoutMs: number
+  /** Absent until it is loaded: what is sent before that goes uncompressed. */
+  #compressor: Compressor | undefined
+
+  /** @internal Made by `Client.producer`. */
+  constructor(context: ClientContext, options: ProducerOptions = {}) {
+    const { environment, pool, routes } = context
+    const group = options.group ?? 'millrace_producer'
+    this.#context = context
+    this.#sending = { environment, pool, routes, selector: new QueueSelector(), group }
+    this.#retries = options.retries ?? SEND_RETRIES
+    this.#timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS
+    context.heartbeats.addProducer(group)
+    const kind = options.compression ?? 'zlib'
+    if (kind !== 'none') void loadBodyCodec(kind).then(codec => this.#useCodec(kind, codec))
+  }
+
+  /**
+   * Sends a message: to the queue of its sharding key, else to the next in turn; bodies over 4,096 bytes go compressed.
+   * Resolves when the broker has stored it as safely as it is configured to (see `status`).
+   * @throws MillraceError INVALID_ARGUMENT, TOPIC_NOT_FOUND, TIMEOUT, CONNECT_FAILED, CONNECTION_LOST, ABORTED;
+   *   RequestError with the broker's code.
+   */
+  send(message: Message, options: SendOptions = {}): Promise<SendResult> {
+    return new Promise((resolve, reject) => {
+      const messageId = this.#context.nextMessageId()
+      const outgoing = {
+        topic: message.topic,
+        ...prepareMessage(message, messageId, this.#compressor),
+        isBatch: false,
+        reconsumeTimes: 0,
+      }
+      new Sending(this.#sending, outgoing, this.#optionsOf(message, options), resolve, reject).start()
+    })
+  }
+
+  /**
+   * Sends messages of one topic in one request to one queue, where they follow each other without gaps.
+   * At most 4 MiB together. The result is that of the first message; `messageId` and `offsetMessageId` are lists with commas.
+   * @throws as `send`
+   */
+  sendBatch(messages: readonly Message[], options: SendOptions = {}): Promise<SendResult> {
+    return new Promise((resolve, reject) => {
+      const first = messages[0]
+      if (!first) throw new MillraceError('INVALID_ARGUMENT', 'a batch needs at least one message')
+      const ids = messages.map(() => this.#context.nextMessageId())
+      const body = prepareBatch(messages, ids)
+      const outgoing: Outgoing = {
+        topic: first.topic,
+        body,
+        properties: 'WAIT\u0001true\u0002',
+        sysFlag: 0,
+        messageId: ids.join(','),
+        isBatch: true,
+        reconsumeTimes: 0,
+      }
+      new Sending(this.#sending, outgoing, this.#optionsOf(first, options), resolve, reject).start()
+    })
+  }
+
+  /**
+   * Sends a message without asking for an answer. Resolves when it was handed to a connection, which may lose it;
+   * waits while the broker is slower than the sender.
+   * @throws MillraceError INVALID_ARGUMENT, TOPIC_NOT_FOUND, CONNECT_FAILED
+   */
+  async sendOneWay(message: Message, options: Pick<SendOptions, 'queue'> = {}): Promise<void> {
+    const { environment, pool, routes, selector, group } = this.#sending
+    const outgoing = {
+      topic: message.topic,
+      ...prepareMessage(message, this.#context.nextMessageId(), this.#compressor),
+      isBatch: false,
+      reconsumeTimes: 0,
+    }
+    const route = routes.get(message.topic) ?? (await routes.routeForSend(message.topic))
+    if (!options.queue && route.writeQueues.length === 0)
+      throw new MillraceError(
+        'TOPIC_NOT_FOUND',
+        `topic "${message.topic}" has no queue that takes messages; check its write permission`,
+      )
+    const queue =
+      options.queue ??
+      (message.shardingKey === undefined
+        ? selector.next(message.topic, route.writeQueues)
+        : selector.forKey(message.shardingKey, route.writeQueues))
+    const address = routes.addressOf(queue.brokerName)
+    if (address === undefined)
+      throw new MillraceError(
+        'CONNECT_FAILED',
+        `broker "${queue.brokerName}" has no master in any known route; check that it runs`,
+      )
+    const connection = pool.live(address) ?? (await pool.connect(address))
+    if (connection.isCongested) await connection.drained()
+    connection.notify(sendRequest(group, outgoing, queue, String(environment.clock.now())))
+  }
+
+  /**
+   * Sends what comes from a stream and emits the results, in the order in which they arrive. At most `concurrency`
+   * messages are on their way; the rest waits in the operator, so that a fast hot source needs a bound of its own.
+   * An error of a send ends the stream; unsubscribing does not take back what was sent.
+   */
+  sink(concurrency = 256): OperatorFunction<Message, SendResult> {
+    return (source: Observable<Message>) => source.pipe(mergeMap(message => this.send(message), concurrency))
+  }
+
+  /** The queues of a topic that take messages now. @throws MillraceError TOPIC_NOT_FOUND, CONNECT_FAILED */
+  async queues(topic: string): Promise<readonly MessageQueue[]> {
+    return (await this.#sending.routes.routeForSend(topic)).writeQueues
+  }
+
+  #useCodec(kind: Compression, codec: BodyCodec): void {
+    this.#compressor = { kind, codec }
+  }
+
+  #optionsOf(message: Message, options: SendOptions): SendingOptions {
+    return {
+      timeoutMs: options.timeoutMs ?? this.#timeoutMs,
+      retries: this.#retries,
+      queue: options.queue,
+      shardingKey: message.shardingKey,
+      signal: options.signal,
+    }
+  }
+}
