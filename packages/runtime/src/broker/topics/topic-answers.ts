@@ -1,0 +1,118 @@
+import {
+  type DataVersion,
+  decodeTopicConfigList,
+  encodeTopicConfig,
+  type RemotingCommand,
+  RequestCode,
+  ResponseCode,
+  type TopicConfig,
+} from '@millrace/core'
+import type { RemotingRequest, Reply } from '../../listener/peer.js'
+import { type Answer, DONE, jsonReply, Refusal } from '../../requests/answer.js'
+import { asJson, bodyOf } from '../../requests/body.js'
+import {
+  booleanField,
+  integerField,
+  optionalIntegerField,
+  optionalTextField,
+  textField,
+} from '../../requests/fields.js'
+import type { SystemTopics } from './system-topics.js'
+import type { Topic } from './topic.js'
+import type { TopicAdmin, TopicRequest } from './topic-admin.js'
+import type { TopicTable } from './topic-table.js'
+
+/** Requests about topics, by code. behaviour.md §4, §18 */
+export function topicAnswers(table: TopicTable, admin: TopicAdmin, systemTopics: SystemTopics): [number, Answer][] {
+  return [
+    [
+      RequestCode.UPDATE_AND_CREATE_TOPIC,
+      async ({ command }) => {
+        await admin.createOrUpdate(readTopicRequest(command))
+        return DONE
+      },
+    ],
+    [
+      RequestCode.UPDATE_AND_CREATE_TOPIC_LIST,
+      async ({ command }) => {
+        const configs = bodyOf(decodeTopicConfigList(command.body))
+        await Promise.all(configs.map(config => admin.createOrUpdate(requestOf(config))))
+        return DONE
+      },
+    ],
+    [
+      RequestCode.DELETE_TOPIC_IN_BROKER,
+      async ({ command }) => {
+        await admin.delete(textField(command, 'topic'))
+        return DONE
+      },
+    ],
+    [RequestCode.GET_ALL_TOPIC_CONFIG, request => allTopicsReply(table, request)],
+    [RequestCode.GET_TOPIC_CONFIG, request => topicReply(table, request)],
+    [
+      RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_BROKER,
+      () =>
+        jsonReply({ topicList: [...table.all()].map(topic => topic.topicName).filter(name => systemTopics.has(name)) }),
+    ],
+  ]
+}
+
+function readTopicRequest(command: RemotingCommand): TopicRequest {
+  return {
+    topicName: command.extFields['topic'] ?? '',
+    readQueueNums: integerField(command, 'readQueueNums'),
+    writeQueueNums: integerField(command, 'writeQueueNums'),
+    perm: integerField(command, 'perm'),
+    topicFilterType: filterTypeOf(optionalTextField(command, 'topicFilterType')),
+    topicSysFlag: optionalIntegerField(command, 'topicSysFlag') ?? 0,
+    order: booleanField(command, 'order', false),
+    attributeChanges: optionalTextField(command, 'attributes'),
+  }
+}
+
+function requestOf({ attributes, ...config }: TopicConfig): TopicRequest {
+  const changes = Object.entries(attributes).map(([name, value]) => `${name.replace(/^\+?/, '+')}=${value}`)
+  return { ...config, topicFilterType: filterTypeOf(config.topicFilterType), attributeChanges: changes.join(',') }
+}
+
+function filterTypeOf(text: string | undefined): string {
+  return text === 'MULTI_TAG' ? text : 'SINGLE_TAG'
+}
+
+/** All topics, or with `topicSeq` and `maxTopicNum` a slice in name order. */
+function allTopicsReply(table: TopicTable, { command }: RemotingRequest): Reply {
+  const begin = optionalIntegerField(command, 'topicSeq')
+  const count = optionalIntegerField(command, 'maxTopicNum')
+  const names = [...table.all()].map(topic => topic.topicName)
+  const wanted = begin === undefined ? names : names.sort().slice(begin, begin + (count ?? names.length))
+  const topicConfigTable = new Map(
+    wanted.flatMap(name => {
+      const topic = table.find(name)
+      return topic ? [[name, asJson(topicConfigOf(topic))] as const] : []
+    }),
+  )
+  const version: DataVersion = table.dataVersion
+  return jsonReply(
+    {
+      dataVersion: asJson(version),
+      mappingDataVersion: { counter: 0, stateVersion: 0, timestamp: version.timestamp },
+      topicConfigTable,
+      topicQueueMappingDetailMap: {},
+      topicQueueMappingInfoMap: {},
+    },
+    { totalTopicNum: String(table.size) },
+  )
+}
+
+function topicReply(table: TopicTable, { command }: RemotingRequest): Reply {
+  const name = textField(command, 'topic')
+  const topic = table.find(name)
+  if (!topic) throw new Refusal(ResponseCode.TOPIC_NOT_EXIST, `No topic in this broker. topic: ${name}`)
+  return { ...DONE, body: encodeTopicConfig(topicConfigOf(topic)) }
+}
+
+/** What the protocol knows of a topic, members in the order that official brokers write them. */
+export function topicConfigOf(topic: Topic): TopicConfig {
+  const { attributes, order, perm, readQueueNums, topicFilterType, topicName, topicSysFlag, writeQueueNums } = topic
+  return { attributes, order, perm, readQueueNums, topicFilterType, topicName, topicSysFlag, writeQueueNums }
+}
