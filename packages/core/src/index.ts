@@ -1,3 +1,21 @@
+export { receive, receiveBatch, setup } from './actor/behavior.js'
+export { DEFAULT_SUPERVISION } from './actor/supervision.js'
+export { createActorSystem } from './actor/system.js'
+export type {
+  ActorContext,
+  ActorFailure,
+  ActorInspection,
+  ActorRef,
+  ActorSystem,
+  Behavior,
+  DeadLetter,
+  MailboxOptions,
+  ReplyTo,
+  RestartSupervision,
+  SpawnOptions,
+  Supervision,
+  VirtualActors,
+} from './actor/types.js'
 export { assert, assertNever } from './assert.js'
 export { type ErrorCode, MillraceError } from './errors.js'
 export { type MemoryNetOptions, memoryNet } from './net/memory-net.js'
@@ -162,21 +180,3 @@ export { MemoryState, type StateBackend, type StateChange, type StateEntry } fro
 export { type Cut, type TaskCounters, type TaskOptions, TaskProgram, taskName } from './stream/task-program.js'
 export { type KeyedTopic, type Topic, type TopicOptions, topic } from './stream/topic.js'
 export { tumbling, type Window, type Windowed, type WindowSpec } from './stream/window.js'
-export { receive, receiveBatch, setup } from './actor/behavior.js'
-export { DEFAULT_SUPERVISION } from './actor/supervision.js'
-export { createActorSystem } from './actor/system.js'
-export type {
-  ActorContext,
-  ActorFailure,
-  ActorInspection,
-  ActorRef,
-  ActorSystem,
-  Behavior,
-  DeadLetter,
-  MailboxOptions,
-  ReplyTo,
-  RestartSupervision,
-  SpawnOptions,
-  Supervision,
-  VirtualActors,
-} from './actor/types.js'

@@ -9,4 +9,9 @@ export interface Scheduler {
   microtask(work: () => void): void
   /** Runs `work` once all I/O events that are ready now have been handled: the end of the event-loop turn. */
   turn(work: () => void): void
+  /**
+   * Only simulators have it: picks which of `count` works whose order nobody promised runs first (an index below
+   * `count`), so that a seed decides it. Without it the first one runs.
+   */
+  choose?(count: number): number
 }

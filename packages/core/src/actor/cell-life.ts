@@ -1,0 +1,31 @@
+import type { Subject, Subscription } from 'rxjs'
+import type { Cancel } from '../ports/scheduler.js'
+
+/**
+ * Why an actor is being closed. `stop` is for good; `passivate` closes a virtual actor until its next message; `restart` starts it
+ * again after a delay.
+ */
+export type Goal = 'stop' | 'passivate' | 'restart'
+
+/** What most actors never need: made when the first of it is needed. */
+export class CellLife<Child, M> {
+  children: Map<string, Child> | undefined = undefined
+  timers: Set<Cancel> | undefined = undefined
+  cleanups: (() => void | Promise<void>)[] | undefined = undefined
+  /** Who watches this actor, and what to tell it. */
+  watchers: Map<Child, unknown[]> | undefined = undefined
+  watching: Set<Child> | undefined = undefined
+  inbox: Subject<readonly M[]> | undefined = undefined
+  pipeline: Subscription | undefined = undefined
+  /** The batch that is in the pipeline right now. */
+  published: readonly M[] = []
+  /** Monotonic times of the failures that led to a restart. */
+  readonly failuresMs: number[] = []
+  restartCount = 0
+  goal: Goal | undefined = undefined
+  /** Closing: first the children, then the cleanups, then perhaps a wait until the restart. */
+  phase: 'open' | 'children' | 'cleanups' | 'backoff' = 'open'
+  restartDelayMs = 0
+  cancelBackoff: Cancel | undefined = undefined
+  readonly stopWaiters: (() => void)[] = []
+}
