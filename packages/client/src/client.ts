@@ -1,6 +1,7 @@
 import type { Environment } from '@millrace/core'
 import { MillraceError, type NetAddress, type RemotingCommand, RequestCode, UniqueIds } from '@millrace/core'
 import { nodeEnvironment } from '@millrace/core/node'
+import { Admin } from './admin/admin.js'
 import type { ClientContext } from './client-context.js'
 import { parseNameservers } from './connection/address.js'
 import { ConnectionPool } from './connection/connection-pool.js'
@@ -29,6 +30,8 @@ export interface ClientOptions {
  * ```
  */
 export class Client {
+  /** Topics, groups, offsets and stored messages. */
+  readonly admin: Admin
   readonly #context: ClientContext
   readonly #open = new Set<{ close(): Promise<void> }>()
   readonly #memberListeners: Map<string, () => void>
@@ -36,6 +39,7 @@ export class Client {
 
   private constructor(context: ClientContext, memberListeners: Map<string, () => void>) {
     this.#context = context
+    this.admin = new Admin(context)
     this.#memberListeners = memberListeners
   }
 

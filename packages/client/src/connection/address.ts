@@ -1,13 +1,4 @@
-import { MillraceError, type NetAddress } from '@millrace/core'
-
-/** `host:port`, where the host may be an IPv6 address in brackets or not. Undefined when it is no such thing. */
-export function parseAddress(text: string): NetAddress | undefined {
-  const colon = text.lastIndexOf(':')
-  const host = text.slice(0, Math.max(0, colon)).replace(/^\[(.*)\]$/, '$1')
-  const port = Number(text.slice(colon + 1))
-  if (colon < 1 || host === '' || !Number.isInteger(port) || port < 1 || port > 65_535) return undefined
-  return { host, port }
-}
+import { MillraceError, type NetAddress, parseAddress } from '@millrace/core'
 
 /**
  * Addresses of name servers from `host:port;host:port`, or a list.
@@ -16,10 +7,16 @@ export function parseAddress(text: string): NetAddress | undefined {
 export function parseNameservers(nameservers: string | readonly string[]): readonly string[] {
   const list = typeof nameservers === 'string' ? nameservers.split(/[;,]/) : nameservers
   const addresses = list.map(text => text.trim()).filter(text => text !== '')
-  for (const address of addresses)
-    if (!parseAddress(address))
-      throw new MillraceError('INVALID_ARGUMENT', `"${address}" is not a name server address; write host:port`)
+  for (const address of addresses) addressOf(address)
   if (addresses.length === 0)
     throw new MillraceError('INVALID_ARGUMENT', 'no name server was given; write nameservers: "host:9876"')
   return addresses
+}
+
+/** @throws MillraceError INVALID_ARGUMENT when `text` is not `host:port`. */
+export function addressOf(text: string): NetAddress {
+  const address = parseAddress(text)
+  if (!address || address.port === 0)
+    throw new MillraceError('INVALID_ARGUMENT', `"${text}" is not an address; write host:port`)
+  return address
 }

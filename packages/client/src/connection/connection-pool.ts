@@ -1,6 +1,6 @@
-import { type Environment, MillraceError, type NetAddress, type RemotingCommand } from '@millrace/core'
+import { type Environment, MillraceError, type RemotingCommand } from '@millrace/core'
 import { REQUEST_TIMEOUT_MS } from '../limits.js'
-import { parseAddress } from './address.js'
+import { addressOf } from './address.js'
 import { RemotingConnection, type Request, type ServerRequestHandler } from './remoting-connection.js'
 
 export interface RequestOptions {
@@ -62,7 +62,7 @@ export class ConnectionPool {
 
   async #open(address: string): Promise<RemotingConnection> {
     this.#refuseWhenClosed()
-    const connection = await RemotingConnection.open(this.#environment, parsed(address), this.#serve)
+    const connection = await RemotingConnection.open(this.#environment, addressOf(address), this.#serve)
     if (this.#isClosed) {
       connection.close()
       this.#refuseWhenClosed()
@@ -78,10 +78,4 @@ export class ConnectionPool {
   #refuseWhenClosed(): void {
     if (this.#isClosed) throw new MillraceError('CLOSED', 'the client is closed; make a new one with Client.connect')
   }
-}
-
-function parsed(address: string): NetAddress {
-  const result = parseAddress(address)
-  if (!result) throw new MillraceError('INVALID_ARGUMENT', `"${address}" is not an address; write host:port`)
-  return result
 }

@@ -221,7 +221,10 @@ export class RemotingConnection {
     reader.feed(chunk)
     while (this.#isOpen && reader.next()) {
       const frame = decodeFrame(reader.buffer, reader.start, reader.end)
-      if (!frame.ok) return this.#broken(frame.reason)
+      if (!frame.ok) {
+        this.#broken(frame.reason)
+        return
+      }
       if (frame.command.flag & CommandFlag.RESPONSE) this.#answered(frame.command)
       else this.#requested(frame.command)
     }

@@ -5,11 +5,12 @@ import {
   type RemotingCommand,
   RequestCode,
   ResponseCode,
+  type SubscriptionData,
 } from '@millrace/core'
 import type { ClientContext } from '../client-context.js'
 import { RequestError } from '../errors.js'
 import { PULL_GRACE_MS } from '../limits.js'
-import { type Subscription, tagMatches } from '../membership/subscription.js'
+import { tagMatches } from '../membership/subscription.js'
 import { receivedMessages } from './decode.js'
 import type { ReceivedMessage } from './received-message.js'
 
@@ -40,7 +41,7 @@ export interface PullRequest {
   readonly max: number
   /** How long the broker may wait for a message when there is none; 0 asks for an answer at once. */
   readonly suspendMs: number
-  readonly subscription: Subscription
+  readonly subscription: SubscriptionData
   /** Stores this offset of the group on the way. */
   readonly commitOffset?: number | undefined
   readonly brokerId?: number

@@ -1,10 +1,12 @@
 import {
   allocateQueues,
   type Cancel,
+  decodeConsumerIds,
   type MessageQueue,
   MillraceError,
   RequestCode,
   ResponseCode,
+  type SubscriptionData,
   validateGroup,
 } from '@millrace/core'
 import type { ClientContext } from '../client-context.js'
@@ -12,7 +14,7 @@ import { type PullResult, pull, queueKey } from '../consumer/pull.js'
 import { QueueOffsets, type StartPosition } from '../consumer/queue-offsets.js'
 import { reportError } from '../errors.js'
 import { PULL_MESSAGES_MAX, PULL_SUSPEND_MS, REBALANCE_INTERVAL_MS } from '../limits.js'
-import { type Subscription, subscriptionsOf, type Topics } from './subscription.js'
+import { subscriptionsOf, type Topics } from './subscription.js'
 
 /** Pause before a rebalance that could not be completed, or whose topic does not exist yet, is tried again. */
 const REBALANCE_RETRY_MS = 1_000
@@ -56,7 +58,7 @@ export class Assignments {
   readonly #context: ClientContext
   readonly #options: AssignmentsOptions
   readonly #listener: AssignmentListener
-  readonly #subscriptions: ReadonlyMap<string, Subscription>
+  readonly #subscriptions: ReadonlyMap<string, SubscriptionData>
   /** By queue key. */
   readonly #queues = new Map<string, MessageQueue>()
   readonly #brokerIds = new Map<string, number>()
@@ -71,7 +73,7 @@ export class Assignments {
     context: ClientContext,
     options: AssignmentsOptions,
     listener: AssignmentListener,
-    extraSubscriptions: readonly Subscription[] = [],
+    extraSubscriptions: readonly SubscriptionData[] = [],
   ) {
     const valid = validateGroup(options.group)
     if (!valid.ok) throw new MillraceError('INVALID_ARGUMENT', valid.reason)
@@ -248,10 +250,9 @@ export class Assignments {
     const request = { code: RequestCode.GET_CONSUMER_LIST_BY_GROUP, fields: { consumerGroup: this.group } }
     try {
       const answer = await this.#context.pool.request(address, request)
-      if (answer.code !== ResponseCode.SUCCESS || !answer.body) return undefined
-      const body: unknown = JSON.parse(answer.body.toString())
-      const ids = (body as { consumerIdList?: unknown }).consumerIdList
-      return Array.isArray(ids) ? ids.filter(id => typeof id === 'string') : undefined
+      if (answer.code !== ResponseCode.SUCCESS) return undefined
+      const ids = decodeConsumerIds(answer.body)
+      return ids.ok ? ids.value : undefined
     } catch (error) {
       this.#report(error)
       return undefined

@@ -1,15 +1,21 @@
-import { type Cancel, type Environment, RequestCode } from '@millrace/core'
+import {
+  type Cancel,
+  type Environment,
+  encodeHeartbeat,
+  type HeartbeatData,
+  RequestCode,
+  type SubscriptionData,
+} from '@millrace/core'
 import type { ConnectionPool } from '../connection/connection-pool.js'
 import { HEARTBEAT_INTERVAL_MS } from '../limits.js'
 import type { RouteTable } from '../route/route-table.js'
-import type { Subscription } from './subscription.js'
 
 /** What brokers learn of one consumer group of this client. Names and values as in behaviour.md §2. */
 export interface GroupRegistration {
   readonly group: string
   readonly messageModel: 'CLUSTERING' | 'BROADCASTING'
   readonly consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET' | 'CONSUME_FROM_LAST_OFFSET' | 'CONSUME_FROM_TIMESTAMP'
-  readonly subscriptions: readonly Subscription[]
+  readonly subscriptions: readonly SubscriptionData[]
 }
 
 /**
@@ -72,11 +78,11 @@ export class Heartbeats {
   /** Tells one broker. Does nothing for an address that is no broker in use. */
   async beatTo(address: string): Promise<void> {
     if (this.#producerGroups.size + this.#consumerGroups.size === 0 || !this.#routes.masters().has(address)) return
-    const body = Buffer.from(JSON.stringify(this.#body()))
+    const body = encodeHeartbeat(this.#body())
     await this.#pool.request(address, { code: RequestCode.HEART_BEAT, body }).catch(() => {})
   }
 
-  #body(): object {
+  #body(): HeartbeatData {
     return {
       clientID: this.#clientId,
       producerDataSet: [...this.#producerGroups].map(groupName => ({ groupName })),
@@ -88,6 +94,8 @@ export class Heartbeats {
         subscriptionDataSet: registration.subscriptions,
         unitMode: false,
       })),
+      heartbeatFingerprint: 0,
+      withoutSub: false,
     }
   }
 

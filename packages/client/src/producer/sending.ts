@@ -82,7 +82,10 @@ export class Sending implements Call {
 
   start(): void {
     const { signal } = this.#options
-    if (signal?.aborted) return this.#fail(abortError(signal, this.#what()))
+    if (signal?.aborted) {
+      this.#fail(abortError(signal, this.#what()))
+      return
+    }
     signal?.addEventListener('abort', this.#onAbort, { once: true })
     this.#bornTimestamp = String(this.#context.environment.clock.now())
     this.#attempt()
@@ -149,7 +152,10 @@ export class Sending implements Call {
   #send(connection: RemotingConnection): void {
     if (this.#isSettled) return
     const remainingMs = this.#remainingMs()
-    if (remainingMs <= 0) return this.onFailure(this.#lateError())
+    if (remainingMs <= 0) {
+      this.#fail(this.#lateError())
+      return
+    }
     try {
       connection.call(
         sendRequest(this.#context.group, this.#outgoing, this.#queue as MessageQueue, this.#bornTimestamp),
@@ -163,7 +169,10 @@ export class Sending implements Call {
 
   #retry(error: Error, isWorthwhile: boolean): void {
     if (this.#isSettled) return
-    if (!isWorthwhile || this.#attemptsLeft <= 0 || this.#remainingMs() <= 0) return this.#fail(error)
+    if (!isWorthwhile || this.#attemptsLeft <= 0 || this.#remainingMs() <= 0) {
+      this.#fail(error)
+      return
+    }
     if (this.#queue) {
       this.#failedBrokers ??= new Set()
       this.#failedBrokers.add(this.#queue.brokerName)

@@ -27,6 +27,11 @@ export class Nameservers {
     return this.#tryEach(address => this.#pool.request(address, request, options))
   }
 
+  /** Asks every name server. @throws as the pool, for the first that does not answer */
+  requestAll(request: Request): Promise<RemotingCommand[]> {
+    return Promise.all(this.addresses.map(address => this.#pool.request(address, request)))
+  }
+
   async #tryEach<R>(call: (address: string) => Promise<R>): Promise<R> {
     let failure: unknown
     for (let attempt = 0; attempt < this.addresses.length; attempt++) {

@@ -1,4 +1,5 @@
 import {
+  decodeTopicRoute,
   type Environment,
   type MessageQueue,
   MillraceError,
@@ -10,7 +11,7 @@ import type { RequestOptions } from '../connection/connection-pool.js'
 import { RequestError } from '../errors.js'
 import { AUTO_CREATE_QUEUES, ROUTE_REFRESH_MS } from '../limits.js'
 import type { Nameservers } from './nameservers.js'
-import { type BrokerAddresses, MASTER_ID, parseTopicRoute, type TopicRoute } from './topic-route.js'
+import { MASTER_ID, type TopicRoute, topicRoute } from './topic-route.js'
 
 type RouteListener = (route: TopicRoute) => void
 
@@ -22,7 +23,8 @@ export class RouteTable {
   readonly #loading = new Map<string, Promise<TopicRoute>>()
   /** Topics that do not exist yet and are sent to by the route of the template. */
   readonly #templated = new Set<string>()
-  readonly #brokers = new Map<string, BrokerAddresses>()
+  /** Broker id → `host:port`, by broker name. */
+  readonly #brokers = new Map<string, Readonly<Record<string, string>>>()
   readonly #listeners = new Set<RouteListener>()
   #cancelRefresh: (() => void) | undefined
   #isRefreshing = false
@@ -124,8 +126,8 @@ export class RouteTable {
   masters(): ReadonlySet<string> {
     const masters = new Set<string>()
     for (const route of this.#routes.values())
-      for (const addresses of route.brokers.values()) {
-        const master = addresses[MASTER_ID]
+      for (const { brokerAddrs } of route.brokers.values()) {
+        const master = brokerAddrs[MASTER_ID]
         if (master !== undefined) masters.add(master)
       }
     return masters
@@ -145,19 +147,15 @@ export class RouteTable {
     if (answer.code === ResponseCode.TOPIC_NOT_EXIST) return undefined
     if (answer.code !== ResponseCode.SUCCESS)
       throw new RequestError(`route of topic "${topic}"`, answer.code, answer.remark)
-    const route = parseTopicRoute(topic, answer.body)
-    if (!route)
-      throw new MillraceError(
-        'PROTOCOL',
-        `the name server's answer for topic "${topic}" is no route; check its version`,
-      )
-    return route
+    const data = decodeTopicRoute(answer.body)
+    if (!data.ok) throw new MillraceError('PROTOCOL', `the route of topic "${topic}" is unreadable: ${data.reason}`)
+    return topicRoute(topic, data.value)
   }
 
   #store(route: TopicRoute): void {
     const known = this.#routes.get(route.topic)
     this.#routes.set(route.topic, route)
-    for (const [brokerName, addresses] of route.brokers) this.#brokers.set(brokerName, addresses)
+    for (const { brokerName, brokerAddrs } of route.brokers.values()) this.#brokers.set(brokerName, brokerAddrs)
     if (known && sameRoute(known, route)) return
     for (const listener of this.#listeners) listener(route)
   }
