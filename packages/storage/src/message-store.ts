@@ -62,7 +62,11 @@ export interface MessageStore {
    */
   offsetByTime(topic: string, queueId: number, timestamp: number, boundary: 'lower' | 'upper'): number
   /** Records of `topic` whose KEYS (a blank-separated token) or UNIQ_KEY is `key`, newest first, store time within [fromMs, toMs]. */
-  findByKey(topic: string, key: string, range: { fromMs: number; toMs: number; maxCount: number; uniqueOnly?: boolean }): Buffer[]
+  findByKey(
+    topic: string,
+    key: string,
+    range: { fromMs: number; toMs: number; maxCount: number; uniqueOnly?: boolean },
+  ): Buffer[]
   /** Drops all queues of a topic from the index; the log keeps its bytes until retention takes the files. */
   deleteTopic(topic: string): Promise<void>
   /** Position after the last record, and the first position still stored. */

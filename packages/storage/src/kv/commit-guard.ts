@@ -23,17 +23,25 @@ export class CommitGuard {
   readonly #scheduler: Scheduler
   readonly #deadlineMs: number
   readonly #path: string
+  readonly #isUsable: () => boolean
   readonly #onFailure: (error: MillraceError) => void
 
   constructor(
     clock: Clock,
     scheduler: Scheduler,
-    options: { path: string; deadlineMs: number; onFailure: (error: MillraceError) => void },
+    options: {
+      readonly path: string
+      readonly deadlineMs: number
+      /** Is the environment in order after a transaction that did not fit on the disk? */
+      readonly isUsable: () => boolean
+      readonly onFailure: (error: MillraceError) => void
+    },
   ) {
     this.#clock = clock
     this.#scheduler = scheduler
     this.#path = options.path
     this.#deadlineMs = options.deadlineMs
+    this.#isUsable = options.isUsable
     this.#onFailure = options.onFailure
   }
 
@@ -94,7 +102,7 @@ export class CommitGuard {
   /** Takes note of a failed commit. @returns the error for its caller: DISK_FULL leaves the store as it was. */
   fail(cause: unknown): MillraceError {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    if (isDiskFull(cause))
+    if (isDiskFull(cause) && this.#isUsable())
       return new MillraceError(
         'DISK_FULL',
         `key-value store "${this.#path}" could not commit, nothing was changed: ${reason}; free space and retry`,
@@ -133,19 +141,11 @@ export class CommitGuard {
   #armDeadline(watched: Watched): void {
     const startedAt = this.#clock.monotonic()
     const lastMs = Math.ceil(this.#deadlineMs / 10)
-    watched.cancel = this.#scheduler.after(
-      this.#deadlineMs - lastMs,
-      () => {
-        watched.cancel = this.#scheduler.after(
-          lastMs,
-          () => {
-            this.fail(new Error(`no answer from the disk for ${Math.round(this.#clock.monotonic() - startedAt)} ms`))
-          },
-          { unref: true },
-        )
-      },
-      { unref: true },
-    )
+    watched.cancel = this.#scheduler.after(this.#deadlineMs - lastMs, () => {
+      watched.cancel = this.#scheduler.after(lastMs, () => {
+        this.fail(new Error(`no answer from the disk for ${Math.round(this.#clock.monotonic() - startedAt)} ms`))
+      })
+    })
   }
 }
 
@@ -156,7 +156,7 @@ function findCause(error: unknown, found: (cause: unknown) => void): void {
   else found(error)
 }
 
-/** LMDB aborts a transaction whose pages do not fit and stays usable: the pages belong to no committed tree. */
+/** LMDB aborts a transaction whose pages do not fit, and stays usable unless it was the page that makes it count. */
 function isDiskFull(cause: unknown): boolean {
   return cause instanceof Error && (('code' in cause && cause.code === 28) || /no space left/i.test(cause.message))
 }

@@ -39,8 +39,9 @@ type RootDatabase = lmdb.RootDatabase<unknown, lmdb.Key> & {
  *
  * - The same path may be open in several threads of one process: give the writes to one of them, since a second
  *   writer waits for the lock (the main thread would stand still in `commitSync`).
- * - Fail-stop: after any failed commit but a full disk the store takes no more writes, in this handle, for good;
- *   reads go on. Rejected does not mean not applied. Reopen after a restart of the process.
+ * - Fail-stop: after any failed commit but a full disk the store takes no more writes, in this handle, for good.
+ *   Rejected does not mean not applied. Reopen after a restart of the process. Reads go on, unless the page that
+ *   failed was the one that makes a commit count: then LMDB refuses reads too (DISK_FAILED).
  * - A path is a directory: `data.mdb` and `lock.mdb`.
  */
 export class KeyValueStore implements KeyValue {
@@ -73,10 +74,15 @@ export class KeyValueStore implements KeyValue {
         maxDbs: TABLES_MAX,
         mapSize: options.mapSizeBytes ?? MAP_SIZE_BYTES,
         overlappingSync: options.durability === 'committed',
-      }) as RootDatabase
+        // With batching by lmdb-js each turn has a second promise that nobody can get hold of: a failed commit
+        // would end the process. Without, a commit takes what was written until the end of the turn all the same.
+        eventTurnBatching: false,
+        txnStartThreshold: Number.MAX_SAFE_INTEGER,
+      } as lmdb.RootDatabaseOptions) as unknown as RootDatabase
       const guard = new CommitGuard(environment.clock, environment.scheduler, {
         path,
         deadlineMs: options.commitDeadlineMs ?? COMMIT_DEADLINE_MS,
+        isUsable: () => isReadable(root),
         onFailure: error => options.onFailure?.(error),
       })
       return new KeyValueStore(path, root, guard, options)
@@ -205,15 +211,28 @@ class LmdbTable<V, K extends Key> implements KeyValueTable<V, K> {
   }
 
   get(key: K): V | undefined {
-    return this.#database.get(key as K & lmdb.Key)
+    try {
+      return this.#database.get(key as K & lmdb.Key)
+    } catch (cause) {
+      throw this.#unreadable(cause)
+    }
   }
 
   getBinary(key: K): Buffer | undefined {
-    return this.#database.getBinary(key as K & lmdb.Key)
+    try {
+      return this.#database.getBinary(key as K & lmdb.Key)
+    } catch (cause) {
+      throw this.#unreadable(cause)
+    }
   }
 
   peekBinary(key: K): Buffer | undefined {
-    const bytes = this.#database.getBinaryFast(key as K & lmdb.Key)
+    let bytes: Buffer | undefined
+    try {
+      bytes = this.#database.getBinaryFast(key as K & lmdb.Key)
+    } catch (cause) {
+      throw this.#unreadable(cause)
+    }
     // The shared buffer is longer than the value; a value inside LMDB's map comes as a plain Uint8Array.
     return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, this.#database.lastSize)
   }
@@ -242,6 +261,11 @@ class LmdbTable<V, K extends Key> implements KeyValueTable<V, K> {
     return this.#write(() => this.#database.clearAsync())
   }
 
+  #unreadable(cause: unknown): MillraceError {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    return new MillraceError('DISK_FAILED', `table "${this.#database.name}" cannot be read: ${reason}`, { cause })
+  }
+
   #write(write: () => Promise<unknown>): Promise<void> {
     const refusal = this.#refusal()
     if (refusal) return rejected(refusal)
@@ -256,6 +280,18 @@ class LmdbTable<V, K extends Key> implements KeyValueTable<V, K> {
     }
     // Inside a transaction the write is done; the transaction's own promise tells of the commit.
     return 'isSync' in native ? APPLIED : this.#guard.watch(native)
+  }
+}
+
+/** False after MDB_PANIC: the page that makes a commit count could not be written. */
+function isReadable(root: RootDatabase): boolean {
+  try {
+    root.resetReadTxn()
+    root.doesExist('any')
+    return true
+  } catch {
+    // Whatever the reason, the answer is no.
+    return false
   }
 }
 

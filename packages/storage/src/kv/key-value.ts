@@ -33,6 +33,7 @@ export interface TableOptions {
  * silent; the store's `onFailure` has been told.
  */
 export interface KeyValueTable<V, K extends Key = Key> {
+  /** @throws MillraceError DISK_FAILED, as the other reads, when a failed store cannot even be read */
   get(key: K): V | undefined
   /** The stored bytes, a copy. */
   getBinary(key: K): Buffer | undefined
@@ -46,7 +47,7 @@ export interface KeyValueTable<V, K extends Key = Key> {
   range(range?: KeyRange<K>): Iterable<{ readonly key: K; readonly value: V }>
   keys(range?: KeyRange<K>): Iterable<K>
   /**
-   * Writes of one event-loop turn share one commit and one promise. The bytes of a 'binary' value belong to the
+   * Writes of one event-loop turn usually share a commit; to be sure of it, use `batch`. The bytes of a 'binary' value belong to the
    * store until then. Inside `transaction` and `commitSync` the write is part of that transaction.
    * @throws MillraceError INVALID_ARGUMENT at once, for a key or value that cannot be encoded
    */

@@ -53,30 +53,29 @@ export class MetadataTable<V> {
   }
 
   /**
-   * Stores a record. Readers see it at once; the promise resolves when it is on stable storage. All puts of one
-   * event-loop turn, of all tables, are one transaction.
+   * Stores a record. Readers see it at once; the promise resolves when it is on stable storage, with the version.
    * @throws MillraceError DISK_FULL | DISK_FAILED | STORE_READ_ONLY by the promise; readers see what is stored again
    */
   put(key: string, value: V): Promise<void> {
     if (this.#store.failure) return this.#stored.put(key, value)
-    void this.#stored.put(key, value)
     this.#entries.set(key, value)
-    return this.#bump(key, value)
+    return this.#change(key, value, () => this.#stored.put(key, value))
   }
 
   /** Removes a record, as `put`; resolves at once when there is none. */
   remove(key: string): Promise<void> {
     if (!this.#entries.has(key)) return Promise.resolve()
     if (this.#store.failure) return this.#stored.remove(key)
-    void this.#stored.remove(key)
     this.#entries.delete(key)
-    return this.#bump(key, undefined)
+    return this.#change(key, undefined, () => this.#stored.remove(key))
   }
 
-  /** Both writes of a change are made in one turn: they share its commit, and its promise. */
-  #bump(key: string, value: V | undefined): Promise<void> {
+  #change(key: string, value: V | undefined, write: () => Promise<void>): Promise<void> {
     this.#version = nextDataVersion(this.#version, this.#clock.now())
-    const written = this.#versions.put(this.name, this.#version)
+    const written = this.#store.batch(() => {
+      void write()
+      void this.#versions.put(this.name, this.#version)
+    })
     written.catch(() => this.#restore(key, value))
     return written
   }

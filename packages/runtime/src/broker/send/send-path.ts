@@ -1,0 +1,301 @@
+import {
+  type Clock,
+  CommandFlag,
+  decodeFrame,
+  encodeResponse,
+  isRetryTopic,
+  isSystemTopic,
+  type MillraceError,
+  type Random,
+  ResponseCode,
+  SendReply,
+  SendScan,
+  scanSend,
+  writeSendReply,
+} from '@millrace/core'
+import { encodeHost, type LogStore, OUTCOME, RecordInput, type StoredTopic } from '@millrace/storage'
+import type { BrokerConfig } from '../../config/index.js'
+import type { RemotingConnection, Taken } from '../../listener/connection.js'
+import type { BrokerCounters } from '../counters.js'
+import type { Topic } from '../topics/topic.js'
+import type { Topics } from '../topics/topics.js'
+import { BatchWalk } from './batch-walk.js'
+
+/** Room kept for one reply: fixed parts, ids and the message's unique key. */
+const REPLY_BYTES_MAX = 1024
+const WRITABLE = 2
+const TRANSACTION_BITS = 0xc
+/** A connection stalls at this share of the ring in use; the rest is for the broker's own records. */
+const RING_FILL_MAX = 0.75
+
+/** What a connection last sent to: most send to one topic at a time. */
+interface SendTarget {
+  readonly bytes: Buffer
+  readonly topic: Topic
+  readonly stored: StoredTopic
+}
+
+/**
+ * Producers' messages, from the socket's chunk straight into the log: no object, string or promise per message.
+ * Whatever is not plain (delays, transactions, unknown topics, odd headers …) is declined here and goes the general
+ * way (`GeneralSend`).
+ *
+ * One call per frame; replies wait in the connection's gate until the log has passed their record.
+ */
+export class SendPath {
+  private readonly scan = new SendScan()
+  private readonly input = new RecordInput()
+  private readonly reply = new SendReply()
+  private readonly batch = new BatchWalk()
+  private readonly targets = new WeakMap<RemotingConnection, SendTarget>()
+  private readonly hosts = new WeakMap<RemotingConnection, { born: Buffer; store: Buffer }>()
+  private gated: RemotingConnection[] = []
+  private stalled: RemotingConnection[] = []
+  private turn = 0
+
+  constructor(
+    private readonly config: BrokerConfig,
+    private readonly store: LogStore,
+    private readonly topics: Topics,
+    private readonly clock: Clock,
+    private readonly random: Random,
+    private readonly counters: BrokerCounters,
+    /** Properties the broker adds to every message. */
+    addedProperties: Buffer,
+    /** Port that clients reach this broker under, for message ids. */
+    private readonly brokerPort: () => number,
+  ) {
+    this.input.addedProperties = addedProperties
+    this.reply.region = Buffer.from(config.regionId)
+    this.reply.traceOn = config.traceOn
+  }
+
+  /** Serves a send request if it is plain. */
+  take(connection: RemotingConnection, bytes: Buffer, start: number, end: number): Taken {
+    const { scan } = this
+    if (!scanSend(bytes, start, end, scan)) return 'unusual'
+    const target = this.target(connection, bytes)
+    if (target === undefined || !this.isPlain(target)) return 'unusual'
+    if (this.store.ring.fill > RING_FILL_MAX) return this.stall(connection)
+    const queueId = scan.queueId < 0 ? this.random.int(target.topic.writeQueueNums) : scan.queueId
+    this.prepare(connection, bytes, target)
+    return scan.isBatch || scan.code === SEND_BATCH
+      ? this.takeBatch(connection, target, queueId)
+      : this.takeOne(connection, target, queueId)
+  }
+
+  private isPlain({ topic }: SendTarget): boolean {
+    const { scan, config } = this
+    return (
+      this.store.refusal === undefined &&
+      (topic.perm & WRITABLE) !== 0 &&
+      (config.brokerPermission & WRITABLE) !== 0 &&
+      scan.queueId < topic.writeQueueNums &&
+      (scan.sysFlag & TRANSACTION_BITS) === 0 &&
+      scan.bodyEnd > scan.bodyStart &&
+      scan.bodyEnd - scan.bodyStart <= config.maxMessageSize
+    )
+  }
+
+  private prepare(connection: RemotingConnection, bytes: Buffer, target: SendTarget): void {
+    const { scan, input } = this
+    const hosts = this.hosts.get(connection) ?? this.learnHosts(connection)
+    input.flag = scan.userFlag
+    input.sysFlag = target.topic.topicFilterType === 'MULTI_TAG' ? scan.sysFlag | 2 : scan.sysFlag
+    input.bornTimestamp = scan.bornTimestamp
+    input.bornHost = hosts.born
+    input.storeHost = hosts.store
+    input.reconsumeTimes = scan.reconsumeTimes
+    input.source = bytes
+    input.bodyStart = scan.bodyStart
+    input.bodyEnd = scan.bodyEnd
+    input.propertiesStart = scan.propertiesStart
+    input.propertiesEnd = scan.propertiesEnd
+    input.propertiesEscaped = scan.propertiesEscaped
+  }
+
+  private takeOne(connection: RemotingConnection, target: SendTarget, queueId: number): Taken {
+    const { store, scan } = this
+    const queue = store.queue(target.stored, queueId)
+    const outcome = store.appendNow(queue, this.input, this.clock.now())
+    if (outcome === OUTCOME.full) return this.stall(connection)
+    if (outcome !== OUTCOME.appended) return 'unusual'
+    this.counters.put(target.topic, 1, store.writer.sizeBytes)
+    store.publishSoon()
+    if ((scan.flag & CommandFlag.ONEWAY) === 0)
+      this.answer(connection, queueId, store.writer.queueOffset, store.writer.position)
+    return 'taken'
+  }
+
+  private answer(connection: RemotingConnection, queueId: number, queueOffset: number, position: number): void {
+    const { scan, reply, store } = this
+    const { properties } = store.writer
+    reply.opaque = scan.opaque
+    reply.isBinary = scan.isBinary
+    reply.storeHost = this.input.storeHost
+    reply.position = position
+    reply.queueId = queueId
+    reply.queueOffset = queueOffset
+    reply.uniqueKey = store.ring.bytes
+    reply.uniqueKeyStart = properties.uniqueKeyStart
+    reply.uniqueKeyEnd = properties.uniqueKeyEnd
+    const { gate } = connection
+    const slab = gate.reserve(REPLY_BYTES_MAX + properties.uniqueKeyEnd - properties.uniqueKeyStart)
+    this.commitReply(connection, writeSendReply(slab, gate.at, reply))
+  }
+
+  private commitReply(connection: RemotingConnection, end: number): void {
+    connection.gate.commit(end, this.store.ring.end, connection.gateTurn !== this.turn)
+    connection.gateTurn = this.turn
+    if (connection.isGated) return
+    connection.isGated = true
+    this.gated.push(connection)
+  }
+
+  /**
+   * A batch: every inner message becomes a record of its own, at consecutive offsets. All or none: the ring has room
+   * for the whole batch before the first is appended.
+   */
+  private takeBatch(connection: RemotingConnection, target: SendTarget, queueId: number): Taken {
+    const { scan, input, store, batch } = this
+    if (!batch.read(input.source, scan.bodyStart, scan.bodyEnd)) return 'unusual'
+    const bytesMax = batch.recordBytesMax(target.stored.bytes.length, input.addedProperties.length)
+    if (!batch.isPlain || bytesMax > store.ring.batchBytesMax) return 'unusual'
+    if (!store.ring.hasRoom(bytesMax)) return this.stall(connection)
+    const queue = store.queue(target.stored, queueId)
+    const now = this.clock.now()
+    const first = queue.nextOffset
+    const positions: number[] = []
+    input.propertiesEscaped = false
+    for (let i = 0; i < batch.count; i++) {
+      batch.fill(i, input)
+      const outcome = store.appendNow(queue, input, now)
+      if (outcome !== OUTCOME.appended) throw new Error(`batch message ${i} was checked but not appended (${outcome})`)
+      positions.push(store.writer.position)
+    }
+    this.counters.put(target.topic, batch.count, scan.bodyEnd - scan.bodyStart)
+    store.publishSoon()
+    if ((scan.flag & CommandFlag.ONEWAY) === 0) this.answerBatch(connection, queueId, first, positions)
+    return 'taken'
+  }
+
+  private answerBatch(
+    connection: RemotingConnection,
+    queueId: number,
+    queueOffset: number,
+    positions: readonly number[],
+  ): void {
+    const { scan, input, batch } = this
+    const host = input.storeHost.toString('hex').toUpperCase()
+    const ids = positions.map(position => host + position.toString(16).toUpperCase().padStart(16, '0'))
+    const response = {
+      code: ResponseCode.SUCCESS,
+      extFields: {
+        msgId: ids.join(','),
+        queueId: String(queueId),
+        queueOffset: String(queueOffset),
+        transactionId: batch.uniqueKeys(input.source),
+        MSG_REGION: this.config.regionId,
+        TRACE_ON: String(this.config.traceOn),
+      },
+    }
+    const frame = encodeResponse({ opaque: scan.opaque, serialization: scan.isBinary ? 'ROCKETMQ' : 'JSON' }, response)
+    const { gate } = connection
+    const slab = gate.reserve(frame.length)
+    const at = gate.at
+    frame.copy(slab, at)
+    this.commitReply(connection, at + frame.length)
+  }
+
+  private target(connection: RemotingConnection, bytes: Buffer): SendTarget | undefined {
+    const { scan } = this
+    const known = this.targets.get(connection)
+    const length = scan.topicEnd - scan.topicStart
+    if (
+      known !== undefined &&
+      known.bytes.length === length &&
+      known.bytes.compare(bytes, scan.topicStart, scan.topicEnd) === 0
+    ) {
+      if (this.topics.find(known.topic.topicName) === known.topic) return known
+    }
+    const topic = this.topics.find(bytes.toString('utf8', scan.topicStart, scan.topicEnd))
+    if (topic === undefined || topic.isSendForbidden || isSystemTopic(topic.topicName) || isRetryTopic(topic.topicName))
+      return undefined
+    const target = {
+      bytes: Buffer.from(bytes.subarray(scan.topicStart, scan.topicEnd)),
+      topic,
+      stored: this.store.topic(topic.topicName),
+    }
+    this.targets.set(connection, target)
+    return target
+  }
+
+  private learnHosts(connection: RemotingConnection): { born: Buffer; store: Buffer } {
+    const hosts = {
+      born: encodeHost(connection.remote),
+      store: encodeHost({ host: this.advertisedHost(connection), port: this.brokerPort() }),
+    }
+    this.hosts.set(connection, hosts)
+    return hosts
+  }
+
+  /** Host under which this client reaches the broker. */
+  private advertisedHost(connection: RemotingConnection): string {
+    return this.config.brokerIP1 || connection.local.host
+  }
+
+  private stall(connection: RemotingConnection): Taken {
+    this.stalled.push(connection)
+    this.store.publishSoon()
+    return 'no room'
+  }
+
+  /** The log is written up to `position`: replies leave, stalled connections go on. */
+  written(position: number): void {
+    this.turn++
+    if (this.gated.length > 0) {
+      const gated = this.gated
+      this.gated = []
+      for (const connection of gated) {
+        connection.releaseReplies(position)
+        if (!connection.isOpen || connection.gate.isEmpty) connection.isGated = false
+        else this.gated.push(connection)
+      }
+    }
+    if (this.stalled.length > 0 && this.store.ring.fill <= RING_FILL_MAX / 2) {
+      const stalled = this.stalled
+      this.stalled = []
+      for (const connection of stalled) connection.resume()
+    }
+  }
+
+  /** The records of all waiting replies are lost: every one of those requests is refused. */
+  lost(error: MillraceError): void {
+    const gated = this.gated
+    this.gated = []
+    for (const connection of gated) {
+      connection.isGated = false
+      refuseAll(connection, connection.gate.takeAll(), error)
+    }
+    const stalled = this.stalled
+    this.stalled = []
+    for (const connection of stalled) connection.resume()
+  }
+}
+
+const SEND_BATCH = 320
+
+/** Turns success frames into refusals of the same requests. */
+function refuseAll(connection: RemotingConnection, frames: Buffer, error: MillraceError): void {
+  for (let at = 0; at + 4 <= frames.length; ) {
+    const end = at + 4 + frames.readUInt32BE(at)
+    const decoded = decodeFrame(frames, at + 4, end)
+    if (decoded.ok) {
+      const { opaque, serialization } = decoded.command
+      connection.send(
+        encodeResponse({ opaque, serialization }, { code: ResponseCode.SERVICE_NOT_AVAILABLE, remark: error.message }),
+      )
+    }
+    at = end
+  }
+}

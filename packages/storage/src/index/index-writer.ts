@@ -1,0 +1,155 @@
+import { assert } from '@millrace/core'
+import type { IndexBatch, QueueNumbers } from './index-batch.js'
+import { BLOCK_ENTRIES, blockKey, ENTRY_BYTES, queueKey, topicRange } from './index-format.js'
+import {
+  type IndexTables,
+  readBounds,
+  readDeletion,
+  writeBounds,
+  writeDeletion,
+  writeWatermark,
+} from './index-tables.js'
+import { KeyRun, mergeRuns, RUN_ENTRIES_MAX, RUNS_PER_LEVEL } from './key-runs.js'
+
+/**
+ * Writes index batches to LMDB. One transaction per batch holds entries, key runs, queue bounds and the watermark,
+ * so that the index always describes exactly the log before its watermark.
+ */
+export class IndexWriter {
+  private runSequence: number
+
+  constructor(private readonly tables: IndexTables) {
+    let last = 0
+    for (const key of tables.runs.keys()) last = Math.max(last, Buffer.from(key).readDoubleBE(1))
+    this.runSequence = last + 1
+  }
+
+  /** Commits `batch`; the watermark is then `watermark`. @throws MillraceError DISK_FAILED | DISK_FULL */
+  commit(batch: IndexBatch, numbers: QueueNumbers, watermark: number, logBegin: number): void {
+    this.tables.store.commitSync(() => {
+      this.writeEntries(batch, numbers)
+      if (batch.keys.count > 0) this.addRun(0, batch.keys.toRun(), logBegin)
+      writeWatermark(this.tables, watermark)
+    })
+  }
+
+  /** Forgets all queues of a topic; records of it before `position` stay forgotten. */
+  deleteTopic(topic: string, position: number): void {
+    const { blocks, queues, store } = this.tables
+    store.commitSync(() => {
+      const range = topicRange(topic)
+      for (const key of [...blocks.keys(range)]) void blocks.remove(key)
+      for (const key of [...queues.keys(range)]) void queues.remove(key)
+      writeDeletion(this.tables, topic, position)
+    })
+  }
+
+  /** Removes blocks, runs and bounds that describe nothing at or after `logBegin`. */
+  trim(logBegin: number): void {
+    const { blocks, queues, runs, store } = this.tables
+    store.commitSync(() => {
+      for (const { key, value } of [...runs.range()]) {
+        if (new KeyRun(Buffer.from(value)).lastPosition < logBegin) void runs.remove(key)
+      }
+      for (const key of [...queues.keys()]) {
+        const queue = Buffer.from(key)
+        const bounds = readBounds(this.tables, queue)
+        if (!bounds) continue
+        let { first } = bounds
+        for (const block of blocks.keys({ from: blockKey(queue, 0), to: blockKey(queue, 0xffff_ffff) })) {
+          const entries = blocks.getBinary(block)!
+          const number = Buffer.from(block).readUInt32BE(queue.length)
+          const last = entries.readDoubleLE(entries.length - ENTRY_BYTES)
+          if (last >= logBegin) break
+          first = Math.min(number * BLOCK_ENTRIES + entries.length / ENTRY_BYTES, bounds.next)
+          void blocks.remove(block)
+        }
+        if (first !== bounds.first) writeBounds(this.tables, queue, { first, next: bounds.next })
+      }
+    })
+  }
+
+  private writeEntries(batch: IndexBatch, numbers: QueueNumbers): void {
+    // Chain the entries of each queue, so that every queue's blocks are written once.
+    const queues = numbers.queues
+    const head = new Int32Array(queues.length).fill(-1)
+    const tail = new Int32Array(queues.length).fill(-1)
+    const next = new Int32Array(batch.count).fill(-1)
+    const touched: number[] = []
+    for (let i = 0; i < batch.count; i++) {
+      const queue = batch.queueNumber[i]!
+      if (head[queue] === -1) {
+        head[queue] = i
+        touched.push(queue)
+      } else next[tail[queue]!] = i
+      tail[queue] = i
+    }
+    for (const queue of touched) this.writeQueue(batch, queues[queue]!, head[queue]!, next)
+  }
+
+  private writeQueue(
+    batch: IndexBatch,
+    queue: { topic: string; queueId: number },
+    head: number,
+    next: Int32Array,
+  ): void {
+    const key = queueKey(queue.topic, queue.queueId)
+    const bounds = readBounds(this.tables, key)
+    const deletedBefore = readDeletion(this.tables, queue.topic) ?? -1
+    let first = bounds?.first
+    let end = bounds?.next
+    let block = -1
+    let bytes = EMPTY
+    let used = 0
+    for (let i = head; i !== -1; i = next[i]!) {
+      if (batch.position[i]! < deletedBefore) continue
+      const offset = batch.offset[i]!
+      // Entries may be seen again after a crash; they are the same.
+      assert(end === undefined || offset <= end, 'queue offsets are dense', { ...queue, offset, expected: end })
+      const number = Math.floor(offset / BLOCK_ENTRIES)
+      if (number !== block) {
+        if (used > 0) void this.tables.blocks.put(blockKey(key, block), bytes.subarray(0, used))
+        block = number
+        bytes = Buffer.alloc(BLOCK_ENTRIES * ENTRY_BYTES)
+        const stored = offset % BLOCK_ENTRIES === 0 ? undefined : this.tables.blocks.getBinary(blockKey(key, number))
+        used = stored ? stored.copy(bytes) : 0
+      }
+      const at = (offset % BLOCK_ENTRIES) * ENTRY_BYTES
+      bytes.writeDoubleLE(batch.position[i]!, at)
+      bytes.writeUInt32LE(batch.size[i]!, at + 8)
+      bytes.writeInt32LE(batch.tag[i]!, at + 12)
+      used = Math.max(used, at + ENTRY_BYTES)
+      first ??= offset
+      end = Math.max(end ?? 0, offset + 1)
+    }
+    if (used > 0) void this.tables.blocks.put(blockKey(key, block), bytes.subarray(0, used))
+    if (first !== undefined && end !== undefined) writeBounds(this.tables, key, { first, next: end })
+  }
+
+  private addRun(level: number, run: Buffer, logBegin: number): void {
+    const { runs } = this.tables
+    void runs.put(runKey(level, this.runSequence++), run)
+    if (new KeyRun(run).count > RUN_ENTRIES_MAX) return
+    const keys = [...runs.keys({ from: runKey(level, 0), to: runKey(level + 1, 0) })].map(key => Buffer.from(key))
+    if (keys.length < RUNS_PER_LEVEL) return
+    const small = keys
+      .map(key => ({ key, run: new KeyRun(runs.getBinary(key)!) }))
+      .filter(({ run }) => run.count <= RUN_ENTRIES_MAX)
+    if (small.length < RUNS_PER_LEVEL) return
+    const merged = mergeRuns(
+      small.map(({ run }) => run),
+      logBegin,
+    )
+    for (const { key } of small) void runs.remove(key)
+    if (merged) this.addRun(level + 1, merged, logBegin)
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
+
+function runKey(level: number, sequence: number): Buffer {
+  const key = Buffer.allocUnsafe(9)
+  key[0] = level
+  key.writeDoubleBE(sequence, 1)
+  return key
+}

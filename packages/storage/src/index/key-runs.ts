@@ -1,0 +1,145 @@
+import { assert } from '@millrace/core'
+
+/**
+ * Key index: sorted runs of (hash, position), merged upwards like a log-structured tree. One entry costs a few
+ * bytes written per level and no random page; a look-up is a binary search per run whose time range fits.
+ *
+ * Run: entry count u32, padding u32, first store time f64, last store time f64, last position f64,
+ * then `count` positions f64 and `count` hashes u32, both in hash order (position order within a hash).
+ */
+
+const HEADER_BYTES = 32
+/** Runs of one level before they are merged into one of the next. */
+export const RUNS_PER_LEVEL = 8
+/** Runs above this many entries are not merged further; a batch is closed at that size too. */
+export const RUN_ENTRIES_MAX = 1 << 18
+const INDEX_SPAN = 1 << 21
+
+/** Entries of a run to be, in the order of the log. */
+export class KeyBatch {
+  count = 0
+  firstTime = Number.POSITIVE_INFINITY
+  lastTime = 0
+  private hashes = new Uint32Array(1024)
+  private positions = new Float64Array(1024)
+
+  add(hash: number, position: number, storeTime: number): void {
+    if (this.count === this.hashes.length) this.grow()
+    this.hashes[this.count] = hash
+    this.positions[this.count++] = position
+    if (storeTime < this.firstTime) this.firstTime = storeTime
+    if (storeTime > this.lastTime) this.lastTime = storeTime
+  }
+
+  private grow(): void {
+    const hashes = new Uint32Array(this.count * 2)
+    const positions = new Float64Array(this.count * 2)
+    hashes.set(this.hashes)
+    positions.set(this.positions)
+    this.hashes = hashes
+    this.positions = positions
+  }
+
+  /** The run of all entries. */
+  toRun(): Buffer {
+    return encodeRun({
+      hashes: this.hashes,
+      positions: this.positions,
+      count: this.count,
+      times: { first: this.firstTime, last: this.lastTime },
+      lastPosition: this.positions[this.count - 1]!,
+    })
+  }
+}
+
+/** Entries with the same hash keep the order they are given in. */
+function encodeRun(entries: {
+  hashes: Uint32Array
+  positions: Float64Array
+  count: number
+  times: { first: number; last: number }
+  lastPosition: number
+}): Buffer {
+  const { hashes, positions, count, times, lastPosition } = entries
+  assert(count > 0 && count <= INDEX_SPAN, 'entries of a key run', { count })
+  // Hash and index in one double (32 + 21 bits), so that the native sort does it.
+  const order = new Float64Array(count)
+  for (let i = 0; i < count; i++) order[i] = hashes[i]! * INDEX_SPAN + i
+  order.sort()
+  const run = Buffer.allocUnsafe(HEADER_BYTES + count * 12)
+  run.writeUInt32LE(count, 0)
+  run.writeUInt32LE(0, 4)
+  run.writeDoubleLE(times.first, 8)
+  run.writeDoubleLE(times.last, 16)
+  run.writeDoubleLE(lastPosition, 24)
+  let positionAt = HEADER_BYTES
+  let hashAt = HEADER_BYTES + count * 8
+  for (let i = 0; i < count; i++) {
+    const packed = order[i]!
+    const index = packed % INDEX_SPAN
+    run.writeDoubleLE(positions[index]!, positionAt)
+    run.writeUInt32LE((packed - index) / INDEX_SPAN, hashAt)
+    positionAt += 8
+    hashAt += 4
+  }
+  return run
+}
+
+/** Reads one run; a view of the given bytes. */
+export class KeyRun {
+  readonly count: number
+  readonly firstTime: number
+  readonly lastTime: number
+  readonly lastPosition: number
+
+  constructor(private readonly bytes: Buffer) {
+    this.count = bytes.readUInt32LE(0)
+    this.firstTime = bytes.readDoubleLE(8)
+    this.lastTime = bytes.readDoubleLE(16)
+    this.lastPosition = bytes.readDoubleLE(24)
+  }
+
+  hashAt(index: number): number {
+    return this.bytes.readUInt32LE(HEADER_BYTES + this.count * 8 + index * 4)
+  }
+
+  positionAt(index: number): number {
+    return this.bytes.readDoubleLE(HEADER_BYTES + index * 8)
+  }
+
+  /** Positions filed under `hash`, oldest first. */
+  find(hash: number): number[] {
+    let low = 0
+    let high = this.count
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.hashAt(middle) < hash) low = middle + 1
+      else high = middle
+    }
+    const positions: number[] = []
+    for (; low < this.count && this.hashAt(low) === hash; low++) positions.push(this.positionAt(low))
+    return positions
+  }
+}
+
+/**
+ * One run of all entries of `runs` that lie at or after `logBegin`; undefined when none is left.
+ * @param runs in log order: every position of a run is greater than all of the run before it
+ */
+export function mergeRuns(runs: readonly KeyRun[], logBegin: number): Buffer | undefined {
+  const total = runs.reduce((sum, run) => sum + run.count, 0)
+  const hashes = new Uint32Array(total)
+  const positions = new Float64Array(total)
+  let count = 0
+  for (const run of runs) {
+    for (let i = 0; i < run.count; i++) {
+      const position = run.positionAt(i)
+      if (position < logBegin) continue
+      hashes[count] = run.hashAt(i)
+      positions[count++] = position
+    }
+  }
+  if (count === 0) return undefined
+  const times = { first: Math.min(...runs.map(run => run.firstTime)), last: Math.max(...runs.map(run => run.lastTime)) }
+  return encodeRun({ hashes, positions, count, times, lastPosition: runs.at(-1)!.lastPosition })
+}

@@ -1,0 +1,699 @@
+import { assert, type Cancel, type Environment, MillraceError } from '@millrace/core'
+import { IndexReader } from './index/index-reader.js'
+import { indexTables } from './index/index-tables.js'
+import { recordCarriesKey } from './index/key-match.js'
+import { ENTRY_NUMBERS, QueueTail, QueueTails, StoredTopic } from './index/queue-tails.js'
+import type { KeyValue } from './kv/key-value.js'
+import { KeyValueStore } from './kv/key-value-store.js'
+import { encodeHost } from './log/host-bytes.js'
+import { RECORD_BYTES_MIN, RECORD_OVERHEAD_MAX, readLong } from './log/layout.js'
+import { LogFiles } from './log/log-files.js'
+import { LogReader } from './log/log-reader.js'
+import { type Recovered, type RecoveryProgress, recoverLog } from './log/log-recovery.js'
+import { LogRing } from './log/log-ring.js'
+import type { LogWorkerListener, LogWorkers, StartLogWorkers } from './log/log-workers.js'
+import { RecordView } from './log/record-view.js'
+import { OUTCOME, type Outcome, PROPERTIES_BYTES_MAX, RecordInput, RecordWriter } from './log/record-writer.js'
+import { createSharedLog, type SharedLog, WORD } from './log/shared-log.js'
+import type { Appended, MessageStore, MessageToAppend, QueueEntry } from './message-store.js'
+import { type BackgroundSync, syncInBackground } from './worker/node-background-sync.js'
+import type { FlushNews } from './worker/node-flush-worker.js'
+import type { IndexNews } from './worker/node-index-worker.js'
+import { startNodeLogWorkers } from './worker/node-log-workers.js'
+
+export interface LogStoreOptions {
+  readonly environment: Environment
+  /** Holds `commitlog/` (Apache's format) and `millrace/index/` (LMDB). Created when missing. */
+  readonly directory: string
+  /** When a message counts as stored: 'sync' after fdatasync, 'async' when the operating system has it. */
+  readonly flush: 'sync' | 'async'
+  /** Size of one log file; fixed for the life of a store. Default 1 GiB, Apache's. */
+  readonly fileBytes?: number
+  /** Memory for messages on their way to disk and index; at most half of `fileBytes`. Default 32 MiB. */
+  readonly ringBytes?: number
+  /** Largest message body. Default 4 MiB. */
+  readonly bodyBytesMax?: number
+  /** Async mode: pause between background syncs. Default 500 ms. */
+  readonly syncIntervalMs?: number
+  readonly onRecovery?: RecoveryProgress
+  /** Told of every change between open, full and failed. */
+  readonly onState?: (state: StoreState, reason: string) => void
+  readonly startWorkers?: StartLogWorkers
+  readonly backgroundSync?: BackgroundSync
+}
+
+/** open: all is well. full: no space, writes refused until there is. failed: writes refused until a restart. Reads always work. */
+export type StoreState = 'open' | 'full' | 'failed'
+
+/** Who wants to know how far the log is. Both are called on the broker's thread. */
+export interface LogStoreListener {
+  /** Everything before `position` has reached the flush policy's goal. */
+  written(position: number): void
+  /** Records at or after `position` were not stored and will not be: refuse whoever waits for them. */
+  lost(position: number, error: MillraceError): void
+  /** A watched queue (`QueueTail.isWatched`) has a new message that may be read. */
+  arrived(queue: QueueTail): void
+}
+
+interface Waiting {
+  readonly end: number
+  readonly appended: Appended
+  readonly resolve: (appended: Appended) => void
+  readonly reject: (error: Error) => void
+}
+
+interface Parked {
+  readonly message: MessageToAppend
+  readonly resolve: (appended: Appended) => void
+  readonly reject: (error: Error) => void
+}
+
+const FILE_BYTES = 1024 * 1024 * 1024
+const RING_BYTES = 32 * 1024 * 1024
+const BODY_BYTES_MAX = 4 * 1024 * 1024
+const TOPIC_BYTES_MAX = 255
+const SYNC_INTERVAL_MS = 500
+const SPACE_CHECK_MS = 500
+/** Free space to have before a full store takes messages again. */
+const SPACE_TO_RESUME_BYTES = 2 * 1024 * 1024
+const TIME_READ_BYTES = 76
+const PARKED_MAX = 10_000
+
+/**
+ * The broker's messages on disk: the commit log, what is derived from it, and the two workers behind it.
+ * One thread appends and reads; see ARCHITECTURE.md "Storage" for the data path.
+ *
+ * Invariants:
+ * 1. A message is acknowledged only after `written` has passed it.
+ * 2. Queue offsets are dense and given in log order; a reader sees an offset only once `written` has passed it.
+ * 3. After a failed write the records behind it are taken back (their offsets are given again); after a failed sync
+ *    nothing is written any more until a restart.
+ */
+export class LogStore implements MessageStore {
+  readonly ring: LogRing
+  readonly tails = new QueueTails()
+  readonly writer: RecordWriter
+  readonly reader: LogReader
+  readonly recovered: Pick<Recovered, 'end' | 'isTailTorn' | 'recordsScanned'>
+  private readonly topics = new Map<string, StoredTopic>()
+  private readonly words: Int32Array
+  private readonly listeners: LogStoreListener[] = []
+  private arrivals: { queue: QueueTail; position: number }[] = []
+  private readonly waiting: Waiting[] = []
+  private waitingHead = 0
+  private readonly parked: Parked[] = []
+  private readonly input = new RecordInput()
+  private readonly entryOut = new Float64Array(ENTRY_NUMBERS)
+  private readonly view = new RecordView()
+  private readonly workers: LogWorkers
+  private isPublishDue = false
+  private isSyncing = false
+  private cancelTimer: Cancel = () => {}
+  private state: StoreState = 'open'
+  private stateReason = ''
+  private isClosing = false
+  private indexedTo: number
+  private deletions = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
+  private deletionId = 0
+
+  private constructor(
+    private readonly options: LogStoreOptions,
+    private readonly files: LogFiles,
+    private readonly indexStore: KeyValue,
+    private readonly index: IndexReader,
+    shared: SharedLog,
+    recovered: Recovered,
+    indexPath: string,
+  ) {
+    this.words = new Int32Array(shared.words)
+    this.ring = new LogRing(
+      shared,
+      (options.bodyBytesMax ?? BODY_BYTES_MAX) + PROPERTIES_BYTES_MAX * 7 + TOPIC_BYTES_MAX + RECORD_OVERHEAD_MAX,
+    )
+    this.writer = new RecordWriter(this.ring, this.tails)
+    this.reader = new LogReader(this.ring, files)
+    this.recovered = recovered
+    this.indexedTo = recovered.watermark
+    this.loadTail(recovered)
+    const listener: LogWorkerListener = {
+      flush: news => this.onFlush(news),
+      index: news => this.onIndex(news),
+      died: (which, reason) => this.fail(`the ${which} worker ended: ${reason}`),
+    }
+    this.workers = (options.startWorkers ?? startNodeLogWorkers)(
+      { shared, directory: files.directory, mode: options.flush },
+      { shared, directory: files.directory, indexPath, from: recovered.watermark },
+      listener,
+    )
+    if (options.flush === 'async') this.scheduleSync()
+  }
+
+  /**
+   * Opens or creates a store and finds the end of its log.
+   * @throws MillraceError STORE_CORRUPT (damage that recovery must not skip) | DISK_FAILED | INVALID_ARGUMENT
+   */
+  static async open(options: LogStoreOptions): Promise<LogStore> {
+    const { environment } = options
+    const fileBytes = options.fileBytes ?? FILE_BYTES
+    const bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX
+    const recordBytesMax = bodyBytesMax + PROPERTIES_BYTES_MAX * 7 + TOPIC_BYTES_MAX + RECORD_OVERHEAD_MAX
+    const ringBytes = Math.min(options.ringBytes ?? RING_BYTES, Math.floor(fileBytes / 2))
+    if (recordBytesMax * 2 > ringBytes) {
+      throw new MillraceError(
+        'INVALID_ARGUMENT',
+        `a message body of up to ${bodyBytesMax} bytes needs a ring of at least ${recordBytesMax * 2} bytes and log files of twice that; raise ringBytes (${ringBytes}) and fileBytes (${fileBytes}), or lower the message size`,
+      )
+    }
+    const files = new LogFiles(environment.disk, `${options.directory}/commitlog`, fileBytes)
+    const indexPath = `${options.directory}/millrace/index`
+    const indexStore = await KeyValueStore.open(indexPath, { environment, durability: 'committed' })
+    try {
+      const tables = indexTables(indexStore)
+      const pause = (): Promise<void> => new Promise(resolve => environment.scheduler.turn(resolve))
+      const recovered = await recoverLog(files, tables, options.onRecovery ?? (() => {}), pause)
+      syncTail(environment, files, recovered)
+      const shared = createSharedLog({ ringBytes, recordBytesMax, fileBytes, base: recovered.end })
+      return new LogStore(options, files, indexStore, new IndexReader(tables), shared, recovered, indexPath)
+    } catch (error) {
+      await indexStore.close()
+      files.close()
+      throw error
+    }
+  }
+
+  private loadTail(recovered: Recovered): void {
+    for (const batch of recovered.tail) {
+      for (let i = 0; i < batch.count; i++) {
+        const { topic, queueId } = recovered.numbers.queues[batch.queueNumber[i]!]!
+        const queue = this.queue(this.topic(topic), queueId)
+        const offset = batch.offset[i]!
+        if (offset < queue.nextOffset) continue
+        if (queue.nextOffset === 0) {
+          // The first record still stored of a queue whose older files are gone, or of a store without an index.
+          queue.nextOffset = offset
+          queue.minOffset = offset
+        }
+        assert(offset === queue.nextOffset, 'queue offsets in the log are dense', {
+          topic,
+          queueId,
+          offset,
+          expected: queue.nextOffset,
+        })
+        this.tails.append(queue, batch.position[i]!, batch.size[i]!, batch.tag[i]!)
+      }
+    }
+  }
+
+  addListener(listener: LogStoreListener): void {
+    this.listeners.push(listener)
+  }
+
+  // ── Queues ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The store's object for a topic; keep it rather than asking per message. Void after `deleteTopic`. */
+  topic(name: string): StoredTopic {
+    let topic = this.topics.get(name)
+    if (topic === undefined) {
+      topic = new StoredTopic(name)
+      this.topics.set(name, topic)
+    }
+    return topic
+  }
+
+  /** The queue of a topic; exists, empty, if nothing was ever written to it. */
+  queue(topic: StoredTopic, queueId: number): QueueTail {
+    const known = topic.queues[queueId]
+    if (known !== undefined) return known
+    const bounds = this.index.bounds(topic.name, queueId)
+    const queue = new QueueTail(topic, queueId, bounds?.first ?? 0, bounds?.next ?? 0)
+    topic.queues[queueId] = queue
+    return queue
+  }
+
+  /** Offset after the last message that may be read. */
+  visibleOffset(queue: QueueTail): number {
+    return queue.visibleOffset(this.ring.written)
+  }
+
+  /** Reports the next message of `queue` to the listeners' `arrived`, also one that is already on its way to the disk. */
+  watch(queue: QueueTail): void {
+    queue.isWatched = true
+    const visible = this.visibleOffset(queue)
+    if (visible < queue.nextOffset && queue.read(visible, 1, this.entryOut) === 1) {
+      this.arrivals.push({ queue, position: this.entryOut[0]! })
+    }
+  }
+
+  /** First offset whose record is still stored. */
+  firstOffset(queue: QueueTail): number {
+    const begin = this.files.begin
+    if (queue.minCheckedAt < begin) {
+      let low = queue.minOffset
+      let high = queue.nextOffset
+      while (low < high) {
+        const middle = Math.floor((low + high) / 2)
+        if (this.readEntries(queue, middle, 1, this.entryOut) === 1 && this.entryOut[0]! >= begin) high = middle
+        else low = middle + 1
+      }
+      queue.minOffset = low
+      queue.minCheckedAt = begin
+    }
+    return queue.minOffset
+  }
+
+  /** Copies up to `countMax` entries from `offset` on into `out`: position, size, tag hash each. Returns how many. */
+  readEntries(queue: QueueTail, offset: number, countMax: number, out: Float64Array): number {
+    if (offset >= queue.tailOffset) return queue.read(offset, countMax, out)
+    return this.index.read(queue.topic.name, queue.queueId, offset, Math.min(countMax, queue.tailOffset - offset), out)
+  }
+
+  minOffset(topic: string, queueId: number): number {
+    return this.firstOffset(this.queue(this.topic(topic), queueId))
+  }
+
+  maxOffset(topic: string, queueId: number): number {
+    return this.visibleOffset(this.queue(this.topic(topic), queueId))
+  }
+
+  entry(topic: string, queueId: number, offset: number): QueueEntry | undefined {
+    const queue = this.queue(this.topic(topic), queueId)
+    if (offset < this.firstOffset(queue) || offset >= this.visibleOffset(queue)) return undefined
+    if (this.readEntries(queue, offset, 1, this.entryOut) === 0) return undefined
+    return { position: this.entryOut[0]!, sizeBytes: this.entryOut[1]!, tagHash: this.entryOut[2]! }
+  }
+
+  record(position: number): Buffer | undefined {
+    if (
+      !Number.isSafeInteger(position) ||
+      position < this.files.begin ||
+      position + RECORD_BYTES_MIN > this.ring.written
+    )
+      return undefined
+    const head = Buffer.allocUnsafe(36)
+    if (!this.reader.copy(position, 36, head, 0)) return undefined
+    const sizeBytes = head.readUInt32BE(0)
+    if (sizeBytes < RECORD_BYTES_MIN || position + sizeBytes > this.ring.written || readLong(head, 28) !== position)
+      return undefined
+    const record = Buffer.allocUnsafe(sizeBytes)
+    if (!this.reader.copy(position, sizeBytes, record, 0)) return undefined
+    return this.view.read(record, 0, sizeBytes) === 'record' ? record : undefined
+  }
+
+  offsetByTime(topic: string, queueId: number, timestamp: number, boundary: 'lower' | 'upper'): number {
+    const queue = this.queue(this.topic(topic), queueId)
+    const first = this.firstOffset(queue)
+    const end = this.visibleOffset(queue)
+    // 'lower': first offset stored at or after; 'upper': the one before the first stored after.
+    const isAfter = (offset: number): boolean => {
+      const time = this.storeTime(queue, offset)
+      return boundary === 'lower' ? time >= timestamp : time > timestamp
+    }
+    let low = first
+    let high = end
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if (isAfter(middle)) high = middle
+      else low = middle + 1
+    }
+    if (boundary === 'lower') return low
+    return low > first ? low - 1 : first
+  }
+
+  /** Store time (ms) of the message at an offset of the queue. */
+  storeTime(queue: QueueTail, offset: number): number {
+    const head = Buffer.allocUnsafe(TIME_READ_BYTES)
+    if (this.readEntries(queue, offset, 1, this.entryOut) === 0) return 0
+    if (!this.reader.copy(this.entryOut[0]!, TIME_READ_BYTES, head, 0)) return 0
+    return readLong(head, head.readInt32BE(36) & 0x10 ? 68 : 56)
+  }
+
+  findByKey(
+    topic: string,
+    key: string,
+    range: { fromMs: number; toMs: number; maxCount: number; uniqueOnly?: boolean },
+  ): Buffer[] {
+    this.indexStore.refresh()
+    const found: Buffer[] = []
+    const positions = this.index.findKey(topic, key, range.fromMs, range.toMs)
+    for (let i = positions.length - 1; i >= 0 && found.length < range.maxCount; i--) {
+      if (positions[i] === positions[i + 1]) continue
+      const record = this.record(positions[i]!)
+      if (!record || !recordCarriesKey(record, topic, key, range.uniqueOnly ?? false)) continue
+      const time = readLong(record, record.readInt32BE(36) & 0x10 ? 68 : 56)
+      if (time >= range.fromMs && time <= range.toMs) found.push(record)
+    }
+    return found
+  }
+
+  get logEnd(): number {
+    return this.ring.end
+  }
+  get logBegin(): number {
+    return this.files.begin
+  }
+  /** How far the index is. */
+  get indexed(): number {
+    return this.indexedTo
+  }
+  /** Bytes of log files. */
+  get fileBytesTotal(): number {
+    return this.files.totalBytes
+  }
+
+  // ── Appending ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Why writes are refused at this moment; undefined while they are taken. */
+  get refusal(): MillraceError | undefined {
+    if (this.state === 'open') return undefined
+    return new MillraceError(this.state === 'full' ? 'DISK_FULL' : 'STORE_READ_ONLY', this.stateReason)
+  }
+
+  /**
+   * Appends one record now, without waiting for anything: the data path of the broker. Whoever calls it listens to
+   * `written` before acknowledging, and calls `publishSoon` after a batch. Must not be called while `refusal` is set.
+   */
+  appendNow(queue: QueueTail, input: RecordInput, now: number): Outcome {
+    const outcome = this.writer.append(queue, input, now)
+    if (outcome === OUTCOME.appended && queue.isWatched) this.arrivals.push({ queue, position: this.writer.position })
+    return outcome
+  }
+
+  /** Hands what was appended to the workers at the end of this turn. */
+  publishSoon(): void {
+    if (this.isPublishDue) return
+    this.isPublishDue = true
+    this.options.environment.scheduler.turn(() => {
+      this.isPublishDue = false
+      this.ring.publish(true)
+      this.noteWritten()
+    })
+  }
+
+  append(message: MessageToAppend): Promise<Appended> {
+    return new Promise((resolve, reject) => {
+      const refusal = this.refusal
+      if (refusal) return reject(refusal)
+      if (this.isClosing)
+        return reject(new MillraceError('CLOSED', 'the message store is closing; send to another broker'))
+      if (this.parked.length > 0) return this.park({ message, resolve, reject })
+      this.appendOrPark({ message, resolve, reject })
+    })
+  }
+
+  private appendOrPark(parked: Parked): void {
+    const { message, resolve, reject } = parked
+    const topic = this.topic(message.topic)
+    const { input } = this
+    if (message.body.length > (this.options.bodyBytesMax ?? BODY_BYTES_MAX) || topic.bytes.length > TOPIC_BYTES_MAX) {
+      return reject(
+        new MillraceError(
+          'INVALID_ARGUMENT',
+          `message for "${message.topic}" is over a size limit: body ${message.body.length} bytes, topic ${topic.bytes.length}`,
+        ),
+      )
+    }
+    input.flag = message.flag
+    input.sysFlag = message.sysFlag
+    input.bornTimestamp = message.bornTimestamp
+    input.bornHost = encodeHost(message.bornHost)
+    input.storeHost = encodeHost(message.storeHost)
+    input.reconsumeTimes = message.reconsumeTimes
+    input.preparedTransactionOffset = message.preparedTransactionOffset
+    input.source = Buffer.concat([message.body, message.properties])
+    input.bodyStart = 0
+    input.bodyEnd = message.body.length
+    input.propertiesStart = message.body.length
+    input.propertiesEnd = input.source.length
+    input.propertiesEscaped = false
+    input.addedProperties = NO_BYTES
+    input.acceptsUnusual = true
+    const outcome = this.appendNow(this.queue(topic, message.queueId), input, this.options.environment.clock.now())
+    if (outcome === OUTCOME.full) return this.park(parked)
+    if (outcome !== OUTCOME.appended) {
+      return reject(
+        new MillraceError(
+          'INVALID_ARGUMENT',
+          `properties of a message for "${message.topic}" are over ${PROPERTIES_BYTES_MAX} bytes; shorten them`,
+        ),
+      )
+    }
+    const { position, sizeBytes, queueOffset, storeTimestamp } = this.writer
+    const appended = { position, sizeBytes, queueOffset, storeTimestamp }
+    this.waiting.push({ end: position + sizeBytes, appended, resolve, reject })
+    this.publishSoon()
+  }
+
+  private park(parked: Parked): void {
+    if (this.parked.length >= PARKED_MAX) {
+      parked.reject(new MillraceError('MAILBOX_FULL', `${PARKED_MAX} messages wait for the disk; slow down and retry`))
+      return
+    }
+    this.parked.push(parked)
+    this.publishSoon()
+  }
+
+  private unpark(): void {
+    for (let count = this.parked.length; count > 0 && this.parked.length > 0 && this.ring.fill < 0.75; count--) {
+      this.appendOrPark(this.parked.shift()!)
+    }
+  }
+
+  // ── News from the workers ───────────────────────────────────────────────────────────────────────────────────────
+
+  private onFlush(news: FlushNews): void {
+    if (news === 'written') {
+      if (this.ring.written < this.ring.end) this.ring.publish(true)
+      this.noteWritten()
+      return
+    }
+    this.noteWritten()
+    const reason = `the log in "${this.files.directory}" could not be ${news.kind === 'sync' ? 'synced' : 'written'}: ${news.message} (${news.code})`
+    if (news.kind === 'write' && (news.code === 'ENOSPC' || news.code === 'EDQUOT')) this.becomeFull(reason)
+    else this.fail(reason)
+  }
+
+  private lastNoted = -1
+
+  /** Tells everybody who waits how far the log is. */
+  private noteWritten(): void {
+    const written = this.ring.written
+    if (written === this.lastNoted) {
+      if (this.parked.length > 0) this.unpark()
+      return
+    }
+    this.lastNoted = written
+    while (this.waitingHead < this.waiting.length && this.waiting[this.waitingHead]!.end <= written) {
+      const { resolve, appended } = this.waiting[this.waitingHead++]!
+      resolve(appended)
+    }
+    if (this.waitingHead === this.waiting.length) {
+      this.waiting.length = 0
+      this.waitingHead = 0
+    }
+    for (const listener of this.listeners) listener.written(written)
+    if (this.arrivals.length > 0) this.noteArrivals(written)
+    if (this.parked.length > 0) this.unpark()
+  }
+
+  private noteArrivals(written: number): void {
+    const arrivals = this.arrivals
+    this.arrivals = []
+    for (const arrival of arrivals) {
+      if (arrival.position >= written) {
+        this.arrivals.push(arrival)
+        continue
+      }
+      if (!arrival.queue.isWatched) continue
+      for (const listener of this.listeners) listener.arrived(arrival.queue)
+    }
+  }
+
+  private onIndex(news: IndexNews): void {
+    switch (news.kind) {
+      case 'indexed':
+        this.indexedTo = news.position
+        // The tail may be dropped only once this thread's reads see what the worker has committed.
+        this.indexStore.refresh()
+        this.tails.release(news.position)
+        // The ring may have room again.
+        if (this.parked.length > 0) this.unpark()
+        for (const listener of this.listeners) listener.written(this.ring.written)
+        return
+      case 'topic deleted':
+        this.indexStore.refresh()
+        this.deletions.get(news.id)?.resolve()
+        this.deletions.delete(news.id)
+        return
+      case 'failed':
+        this.fail(`the index could not be written: ${news.message}`)
+    }
+  }
+
+  /** No space: what is not written is taken back, and writing goes on when there is room. */
+  private becomeFull(reason: string): void {
+    const lostFrom = this.ring.written
+    this.setState('full', `${reason}; free disk space, writes are taken again by themselves`)
+    this.tails.takeBack(lostFrom)
+    this.ring.takeBack()
+    this.arrivals = []
+    this.reportLost(lostFrom)
+    const check = (): void => {
+      if (this.isClosing) return
+      const { freeBytes } = this.options.environment.disk.space(this.files.directory)
+      if (freeBytes < SPACE_TO_RESUME_BYTES) {
+        this.options.environment.scheduler.after(SPACE_CHECK_MS, check, { unref: true })
+        return
+      }
+      this.setState('open', `${freeBytes} bytes are free again`)
+      Atomics.store(this.words, WORD.halted, 0)
+      Atomics.notify(this.words, WORD.halted)
+    }
+    this.options.environment.scheduler.after(SPACE_CHECK_MS, check, { unref: true })
+  }
+
+  private fail(reason: string): void {
+    if (this.state === 'failed' || this.isClosing) return
+    const lostFrom = this.ring.written
+    this.setState('failed', `${reason}; the store is read-only until the broker is restarted`)
+    this.reportLost(lostFrom)
+    for (const { reject } of this.deletions.values()) reject(this.refusal!)
+    this.deletions.clear()
+  }
+
+  private reportLost(position: number): void {
+    const error = this.refusal!
+    for (const { reject } of this.waiting.splice(0).slice(this.waitingHead)) reject(error)
+    this.waitingHead = 0
+    for (const { reject } of this.parked.splice(0)) reject(error)
+    for (const listener of this.listeners) listener.lost(position, error)
+  }
+
+  private setState(state: StoreState, reason: string): void {
+    this.state = state
+    this.stateReason = reason
+    this.options.onState?.(state, reason)
+  }
+
+  // ── Async mode: what the OS has goes to stable storage now and then ─────────────────────────────────────────────
+
+  private scheduleSync(): void {
+    this.cancelTimer = this.options.environment.scheduler.after(
+      this.options.syncIntervalMs ?? SYNC_INTERVAL_MS,
+      () => {
+        this.syncInBackground()
+        this.scheduleSync()
+      },
+      { unref: true },
+    )
+  }
+
+  private syncInBackground(): void {
+    const position = this.ring.written
+    if (this.isSyncing || this.state === 'failed' || position === this.ring.synced) return
+    this.isSyncing = true
+    const sync = this.options.backgroundSync ?? syncInBackground
+    this.files.refresh()
+    sync(this.files.pathsBetween(this.ring.synced, position), error => {
+      this.isSyncing = false
+      if (error) {
+        this.fail(`the log in "${this.files.directory}" could not be synced: ${error.message}`)
+        return
+      }
+      this.ring.synced = position
+      Atomics.add(this.words, WORD.wakeIndex, 1)
+      Atomics.notify(this.words, WORD.wakeIndex)
+    })
+  }
+
+  // ── Upkeep ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async deleteTopic(name: string): Promise<void> {
+    const refusal = this.refusal
+    if (refusal) throw refusal
+    const topic = this.topics.get(name)
+    const id = this.deletionId++
+    await new Promise<void>((resolve, reject) => {
+      this.deletions.set(id, { resolve, reject })
+      this.workers.requestIndex({ kind: 'delete topic', topic: name, position: this.ring.end, id })
+      Atomics.add(this.words, WORD.wakeIndex, 1)
+      Atomics.notify(this.words, WORD.wakeIndex)
+    })
+    if (topic) {
+      for (const queue of topic.queues) if (queue) queue.segments = []
+      this.topics.delete(name)
+    }
+  }
+
+  /**
+   * Deletes whole log files from the start: those whose messages were all stored before `beforeMs`, and those that
+   * make the log larger than `bytesMax`. The file being written stays. Returns the bytes freed.
+   */
+  retain(limits: { beforeMs?: number; bytesMax?: number }): number {
+    this.files.refresh()
+    let freed = 0
+    while (this.files.begin + this.files.fileBytes < Math.min(this.ring.written, this.indexedTo)) {
+      const nextFile = this.files.begin + this.files.fileBytes
+      const isOverSize = limits.bytesMax !== undefined && this.files.totalBytes > limits.bytesMax
+      const record = this.record(nextFile)
+      const nextTime = record ? readLong(record, record.readInt32BE(36) & 0x10 ? 68 : 56) : Number.POSITIVE_INFINITY
+      const isOverTime = limits.beforeMs !== undefined && nextTime < limits.beforeMs
+      if (!isOverSize && !isOverTime) break
+      this.files.removeFirst()
+      freed += this.files.fileBytes
+    }
+    if (freed > 0) {
+      this.reader.forgetBefore(this.files.begin)
+      this.workers.requestIndex({ kind: 'trim', logBegin: this.files.begin })
+    }
+    return freed
+  }
+
+  /** Waits for what is under way, brings everything to stable storage and stops the workers. */
+  async close(): Promise<void> {
+    if (this.isClosing) return
+    this.isClosing = true
+    this.cancelTimer()
+    this.ring.publish(true)
+    const { environment } = this.options
+    const deadline = environment.clock.monotonic() + 10_000
+    while (
+      this.state === 'open' &&
+      (this.ring.written < this.ring.end || this.isSyncing) &&
+      environment.clock.monotonic() < deadline
+    ) {
+      await new Promise<void>(resolve => environment.scheduler.after(1, resolve))
+    }
+    this.noteWritten()
+    if (this.state !== 'failed' && this.ring.synced < this.ring.written) {
+      syncPaths(environment, this.files.pathsBetween(this.ring.synced, this.ring.written))
+      this.ring.synced = this.ring.written
+    }
+    Atomics.store(this.words, WORD.stop, 1)
+    for (const word of [WORD.wakeFlush, WORD.wakeIndex]) {
+      Atomics.add(this.words, word, 1)
+      Atomics.notify(this.words, word)
+    }
+    Atomics.notify(this.words, WORD.halted)
+    await this.workers.join()
+    await this.indexStore.close()
+    this.files.close()
+    const closed = new MillraceError('CLOSED', 'the message store was closed')
+    for (const { reject } of this.waiting.splice(0).slice(this.waitingHead)) reject(closed)
+    for (const { reject } of this.parked.splice(0)) reject(closed)
+  }
+}
+
+const NO_BYTES = Buffer.alloc(0)
+
+/** What recovery found counts as stored from here on, so it must not depend on the page cache any more. */
+function syncTail(environment: Environment, files: LogFiles, recovered: Recovered): void {
+  if (recovered.recordsScanned > 0) syncPaths(environment, files.pathsBetween(recovered.watermark, recovered.end))
+}
+
+function syncPaths(environment: Environment, paths: readonly string[]): void {
+  for (const path of paths) {
+    const file = environment.disk.open(path, 'write')
+    environment.disk.syncData(file)
+    environment.disk.close(file)
+  }
+}
