@@ -1,0 +1,95 @@
+import { Child, run } from './children.js'
+import { goProgram, javaClassPath, missingNodeClient, missingTool, nodeProgram } from './tools.js'
+
+/** `reject` refuses the first delivery of every message. */
+export type ConsumeMode = 'concurrent' | 'orderly' | 'broadcast' | 'reject'
+
+export interface SendOptions {
+  readonly nameServer: string
+  readonly topic: string
+  readonly group: string
+  readonly count: number
+  readonly out: string
+}
+
+export interface ConsumeOptions {
+  readonly nameServer: string
+  readonly topic: string
+  readonly group: string
+  readonly instance: string
+  readonly tags: string
+  readonly mode: ConsumeMode
+  readonly out: string
+}
+
+/** An official client: how its two programs are started, and which modes it has. README.md has the contract. */
+export interface Client {
+  readonly name: string
+  readonly modes: readonly ConsumeMode[]
+  missing(): string | undefined
+  prepare(): Promise<void>
+  send(options: SendOptions): Child
+  consume(options: ConsumeOptions): Child
+  /** Creates a topic by the client's own admin API, where it has one. */
+  createTopic?(options: { nameServer: string; broker: string; topic: string; queues: number }): Promise<void>
+}
+
+const sendArgs = (o: SendOptions) => [o.nameServer, o.topic, o.group, String(o.count), o.out]
+const consumeArgs = (o: ConsumeOptions) => [o.nameServer, o.topic, o.group, o.instance, o.tags, o.mode, o.out]
+
+let classPath = ''
+
+/** A main class of ./java, in a small JVM; logs and offsets of broadcasting consumers go to `home`. */
+export function java(main: string, args: readonly string[], home: string, flags: readonly string[] = []): Child {
+  const jvm = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', `-Duser.home=${home}`]
+  const offsets = `-Drocketmq.client.localOffsetStoreDir=${home}/offsets`
+  return new Child('java', [...jvm, offsets, ...flags, '-cp', classPath, main, ...args])
+}
+
+export async function prepareJava(): Promise<void> {
+  classPath ||= await javaClassPath()
+}
+
+function javaClient(name: string, flags: readonly string[]): Client {
+  return {
+    name,
+    modes: ['concurrent', 'orderly', 'broadcast', 'reject'],
+    missing: () => missingTool('java') ?? missingTool('mvn'),
+    prepare: prepareJava,
+    send: o => java('Send', sendArgs(o), `${o.out}.home`, flags),
+    consume: o => java('Consume', consumeArgs(o), `${o.out}.home`, flags),
+  }
+}
+
+let program = ''
+
+const go: Client = {
+  name: 'Go rocketmq-client-go/v2 2.1.2',
+  modes: ['concurrent', 'orderly', 'reject'],
+  missing: () => missingTool('go'),
+  async prepare() {
+    program ||= await goProgram()
+  },
+  send: o => new Child(program, ['send', ...sendArgs(o)]),
+  consume: o => new Child(program, ['consume', ...consumeArgs(o)]),
+  async createTopic(o) {
+    await run(program, ['create', o.nameServer, o.broker, o.topic, String(o.queues)], { timeoutMs: 30_000 })
+  },
+}
+
+const aliOns: Client = {
+  name: 'Node ali-ons 3.12.0',
+  modes: ['concurrent', 'broadcast', 'reject'],
+  missing: missingNodeClient,
+  prepare: async () => {},
+  send: o => new Child(process.execPath, [nodeProgram(), 'send', ...sendArgs(o)]),
+  consume: o => new Child(process.execPath, [nodeProgram(), 'consume', ...consumeArgs(o)]),
+}
+
+export const javaJson = javaClient('Java rocketmq-client 5.5.0', [])
+export const clients: readonly Client[] = [
+  javaJson,
+  javaClient('Java 5.5.0, binary headers', ['-Drocketmq.serialize.type=ROCKETMQ']),
+  go,
+  aliOns,
+]
