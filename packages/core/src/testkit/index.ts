@@ -1,1 +1,4 @@
-export {}
+export { memoryDisk } from './memory-disk.js'
+export { SeededRandom } from './seeded-random.js'
+export { type Simulation, type SimulationOptions, simulate } from './simulate.js'
+export { TestProbe } from './test-probe.js'
