@@ -1,0 +1,79 @@
+// Checked by the compiler, never run: each line below an expectation must be the error it expects.
+import { map } from 'rxjs'
+import { count, max, mean } from '../../../src/stream/aggregator.js'
+import { type Pipeline, pipeline, type Source, type Stream } from '../../../src/stream/builder.js'
+import { json } from '../../../src/stream/serde.js'
+import { topic } from '../../../src/stream/topic.js'
+import { tumbling, type Windowed } from '../../../src/stream/window.js'
+
+interface Bid {
+  readonly auction: number
+  readonly bidder: string
+  readonly price: number
+  readonly at: number
+}
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+function same<A, B>(_: Same<A, B>): void {}
+
+const bids = topic('bids', { value: json<Bid>(), key: bid => bid.auction, eventTime: bid => bid.at })
+const names = topic('names', { value: json<string>() })
+const results = topic('results', {
+  value: json<Windowed<string, { readonly top: number; readonly n: number }>>(),
+})
+
+export const typed: Pipeline = pipeline('typed', source => {
+  const stream = source(bids)
+  same<typeof stream, Stream<Bid>>(true)
+  same<ReturnType<typeof bids.key>, number>(true)
+
+  const auctions = stream.pipe(
+    map(bid => bid.auction),
+    map(auction => `${auction}`),
+  )
+  same<typeof auctions, Stream<string>>(true)
+
+  const defined = stream.map(bid => (bid.price > 0 ? bid : undefined)).filter(bid => bid !== undefined)
+  same<typeof defined, Stream<Bid>>(true)
+
+  const tops = stream
+    .keyBy(bid => bid.bidder)
+    .window(tumbling('1 h'))
+    .aggregate({ top: max(bid => bid.price), n: count() })
+  const values = tops.map(top => top)
+  same<typeof values, Stream<Windowed<string, { readonly top: number; readonly n: number }>>>(true)
+  const late = tops.late()
+  same<typeof late, Stream<Bid>>(true)
+
+  return [auctions.to(names), values.to(results)]
+})
+
+export function mistakes(source: Source): void {
+  // @ts-expect-error no such field
+  source(bids).map(bid => bid.colour)
+  // @ts-expect-error a price is a number
+  source(bids).map(bid => bid.price.length)
+  // @ts-expect-error an object is no key
+  source(bids).keyBy(bid => bid)
+  // @ts-expect-error windows need a key
+  source(bids).window(tumbling('1 h'))
+  // @ts-expect-error not a unit
+  tumbling('1 hour')
+  source(bids)
+    .keyBy(bid => bid.auction)
+    .window(tumbling('1 h'))
+    // @ts-expect-error a mean is of numbers
+    .aggregate({ mean: mean(bid => bid.bidder) })
+  // @ts-expect-error bids are no strings
+  source(bids).to(names)
+  // @ts-expect-error the results lack a field
+  source(bids)
+    .keyBy(bid => bid.bidder)
+    .window(tumbling('1 h'))
+    .aggregate({ n: count() })
+    .to(results)
+  // @ts-expect-error a pipeline ends in a sink
+  pipeline('open', start => start(bids))
+  // @ts-expect-error an event time is a time
+  topic('timed', { value: json<Bid>(), eventTime: bid => bid.bidder })
+}
