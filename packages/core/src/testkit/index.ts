@@ -1,3 +1,4 @@
+export { PipelineDriver, type TestPipelineOptions, type TestRecord, testPipeline } from '../stream/test-driver.js'
 export { memoryDisk } from './memory-disk.js'
 export { SeededRandom } from './seeded-random.js'
 export { type Simulation, type SimulationOptions, simulate } from './simulate.js'

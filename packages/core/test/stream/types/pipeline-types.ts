@@ -66,12 +66,12 @@ export function mistakes(source: Source): void {
     .aggregate({ mean: mean(bid => bid.bidder) })
   // @ts-expect-error bids are no strings
   source(bids).to(names)
-  // @ts-expect-error the results lack a field
-  source(bids)
+  const counts = source(bids)
     .keyBy(bid => bid.bidder)
     .window(tumbling('1 h'))
     .aggregate({ n: count() })
-    .to(results)
+  // @ts-expect-error the results lack a field
+  counts.to(results)
   // @ts-expect-error a pipeline ends in a sink
   pipeline('open', start => start(bids))
   // @ts-expect-error an event time is a time
