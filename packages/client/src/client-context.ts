@@ -15,6 +15,8 @@ export interface ClientContext {
   readonly nameservers: Nameservers
   readonly routes: RouteTable
   readonly heartbeats: Heartbeats
+  /** What runs, and is closed with the client. */
+  readonly open: Set<{ close(): Promise<void> }>
   /** Makes an id for a message to send. */
   nextMessageId(): string
   /** Calls back when a broker tells that the members of a consumer group have changed. Returns what ends it. */

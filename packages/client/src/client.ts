@@ -5,6 +5,8 @@ import { Admin } from './admin/admin.js'
 import type { ClientContext } from './client-context.js'
 import { parseNameservers } from './connection/address.js'
 import { ConnectionPool } from './connection/connection-pool.js'
+import { Consumer, type ConsumerOptions } from './consumer/consumer.js'
+import { PullConsumer, type PullConsumerOptions } from './consumer/pull-consumer.js'
 import { type AssignmentListener, Assignments, type AssignmentsOptions } from './membership/assignments.js'
 import { Heartbeats } from './membership/heartbeats.js'
 import { Producer, type ProducerOptions } from './producer/producer.js'
@@ -33,7 +35,6 @@ export class Client {
   /** Topics, groups, offsets and stored messages. */
   readonly admin: Admin
   readonly #context: ClientContext
-  readonly #open = new Set<{ close(): Promise<void> }>()
   readonly #memberListeners: Map<string, () => void>
   #isClosed = false
 
@@ -83,6 +84,7 @@ export class Client {
       nameservers,
       routes,
       heartbeats,
+      open: new Set(),
       nextMessageId: () => ids.next(),
       onMembersChanged(group, listener) {
         memberListeners.set(group, listener)
@@ -104,6 +106,21 @@ export class Client {
   }
 
   /**
+   * A consumer that is handed its messages; it joins its group when it is started.
+   * @throws MillraceError INVALID_ARGUMENT for a bad group, topic or filter
+   */
+  consumer(options: ConsumerOptions): Consumer {
+    this.#refuseWhenClosed()
+    return new Consumer(this.#context, options)
+  }
+
+  /** A consumer that asks for messages by queue and offset, and is no member of its group. @throws MillraceError INVALID_ARGUMENT */
+  pullConsumer(options: PullConsumerOptions): PullConsumer {
+    this.#refuseWhenClosed()
+    return new PullConsumer(this.#context, options)
+  }
+
+  /**
    * Joins a consumer group and tells which queues are this member's: the base for consumers of another kind.
    * Resolves when the first queues have been assigned, which may be none.
    * @throws MillraceError INVALID_ARGUMENT when this client is a member already.
@@ -111,8 +128,8 @@ export class Client {
   async assignments(options: AssignmentsOptions, listener: AssignmentListener): Promise<Assignments> {
     this.#refuseWhenClosed()
     const assignments = new Assignments(this.#context, options, listener)
+    this.#context.open.add(assignments)
     await assignments.join()
-    this.#open.add(assignments)
     return assignments
   }
 
@@ -123,7 +140,7 @@ export class Client {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await Promise.all([...this.#open].map(part => part.close()))
+    await Promise.all([...this.#context.open].map(part => part.close()))
     this.#context.routes.stop()
     await this.#context.heartbeats.stop()
     this.#memberListeners.clear()

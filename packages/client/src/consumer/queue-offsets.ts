@@ -45,6 +45,7 @@ export class QueueOffsets {
   /** Stores the next offset that the group will consume. Resolves when the broker has it. */
   async commit(group: string, queue: MessageQueue, offset: number, options?: RequestOptions): Promise<void> {
     const what = `commit of ${describeQueue(queue)} for group "${group}"`
+    await this.#locate(queue)
     await requestBroker(this.#context, queue.brokerName, what, commitRequest(group, queue, offset), options)
   }
 
@@ -74,6 +75,7 @@ export class QueueOffsets {
     options: RequestOptions | undefined,
   ): Promise<number> {
     const request = { code, fields: { ...queueFields(queue), ...fields } }
+    await this.#locate(queue)
     const answer = await requestBroker(
       this.#context,
       queue.brokerName,
@@ -82,6 +84,11 @@ export class QueueOffsets {
       options,
     )
     return Number(answer.extFields['offset'])
+  }
+
+  /** The address of a broker is known once a route that names it has been read. */
+  async #locate(queue: MessageQueue): Promise<void> {
+    if (this.#context.routes.addressOf(queue.brokerName) === undefined) await this.#context.routes.route(queue.topic)
   }
 }
 

@@ -45,6 +45,8 @@ export interface AssignedPullOptions {
   readonly max?: number | undefined
   /** How long the broker may wait for a message, default 15,000 ms; 0 asks for an answer at once. */
   readonly suspendMs?: number | undefined
+  /** Stores this offset of the group on the way, without a request of its own. */
+  readonly commitOffset?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -66,6 +68,7 @@ export class Assignments {
   #cancelTimer: Cancel | undefined
   #running: Promise<void> | undefined
   #isAgainDue = false
+  #isMember = false
   #isClosed = false
 
   /** @internal Made by `Client.assignments`. */
@@ -108,6 +111,7 @@ export class Assignments {
         'INVALID_ARGUMENT',
         `this client is already a member of group "${group}"; use another client for a second member`,
       )
+    this.#isMember = true
     this.#endings = [
       this.#context.onMembersChanged(group, () => void this.rebalance()),
       this.#context.routes.onChange(route => {
@@ -146,6 +150,7 @@ export class Assignments {
       max: options.max ?? PULL_MESSAGES_MAX,
       suspendMs: options.suspendMs ?? PULL_SUSPEND_MS,
       subscription,
+      commitOffset: options.commitOffset,
       brokerId: this.#brokerIds.get(key) ?? 0,
       signal: options.signal,
     })
@@ -175,7 +180,8 @@ export class Assignments {
     const queues = this.queues
     this.#queues.clear()
     if (queues.length > 0) await this.#tell(() => this.#listener.revoked(queues))
-    await this.#context.heartbeats.removeConsumer(this.group)
+    if (this.#isMember) await this.#context.heartbeats.removeConsumer(this.group)
+    this.#context.open.delete(this)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

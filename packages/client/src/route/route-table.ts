@@ -135,7 +135,8 @@ export class RouteTable {
 
   async #load(topic: string, options: RequestOptions | undefined): Promise<TopicRoute> {
     const route = await this.#read(topic, options)
-    if (!route) throw new RequestError(`route of topic "${topic}"`, ResponseCode.TOPIC_NOT_EXIST, undefined)
+    if (!route)
+      throw new RequestError(`route of topic "${topic}"`, ResponseCode.TOPIC_NOT_EXIST, 'there is no such topic')
     this.#templated.delete(topic)
     this.#store(route)
     return route
