@@ -25,6 +25,8 @@ export class CellLife<Child, M> {
   goal: Goal | undefined = undefined
   /** Closing: first the children, then the cleanups, then perhaps a wait until the restart. */
   phase: 'open' | 'children' | 'cleanups' | 'backoff' = 'open'
+  /** Closed by a failure: what waits goes too, also where the goal alone would keep it. */
+  losesMessages = false
   restartDelayMs = 0
   cancelBackoff: Cancel | undefined = undefined
   readonly stopWaiters: (() => void)[] = []

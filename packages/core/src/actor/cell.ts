@@ -266,7 +266,8 @@ export class ActorCell<M> extends Mailbox<M> implements ActorContext<M> {
     const life = this.ensureLife()
     if (life.phase !== 'open') return
     life.phase = 'children'
-    if (life.goal === 'stop') this.discard()
+    if (life.goal === 'stop' || life.losesMessages) this.discard()
+    if (life.losesMessages) this.failAsks()
     this.handle = undefined
     life.pipeline?.unsubscribe()
     life.pipeline = life.inbox = undefined
@@ -298,8 +299,7 @@ export class ActorCell<M> extends Mailbox<M> implements ActorContext<M> {
 
   /** Stops after a failure. A virtual actor loses its messages and state, and comes back with the next message. */
   #halt(): void {
-    this.discard()
-    this.failAsks()
+    this.ensureLife().losesMessages = true
     this.close(this.isVirtual ? 'passivate' : 'stop')
   }
 

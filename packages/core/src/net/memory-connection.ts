@@ -6,8 +6,13 @@ export const WRITE_BYTES_HIGH = 256 * 1024
 /** One `data` event carries no more, as a read from a socket does. */
 const CHUNK_BYTES_MAX = 256 * 1024
 
-/** Runs a delivery later; calls for one network are served in order of their due time. */
-export type Deliver = (work: () => void) => void
+/** What is between the two ends. */
+export interface Link {
+  /** Runs `work` at the end of the event-loop turn. */
+  readonly soon: (work: () => void) => void
+  /** Runs `work` when something sent now arrives; `undefined` for a link without delay. */
+  readonly travel: ((work: () => void) => void) | undefined
+}
 
 interface Outgoing {
   readonly bytes: Buffer
@@ -26,11 +31,13 @@ interface Outgoing {
 export class MemoryConnection implements NetConnection {
   readonly local: NetAddress
   readonly remote: NetAddress
-  readonly #deliver: Deliver
+  readonly #link: Link
   #peer: MemoryConnection | undefined
   #events: NetEvents | undefined
   #outgoing: Outgoing[] = []
   #bufferedBytes = 0
+  /** Writes and the FIN that have travelled and wait for the receiver. Without a delay nothing has to travel. */
+  #arrivedCount = 0
   #isPaused = false
   #isBlocked = false
   #isEnding = false
@@ -40,10 +47,10 @@ export class MemoryConnection implements NetConnection {
   #isReported = false
   #isDeliveryDue = false
 
-  constructor(local: NetAddress, remote: NetAddress, deliver: Deliver) {
+  constructor(local: NetAddress, remote: NetAddress, link: Link) {
     this.local = local
     this.remote = remote
-    this.#deliver = deliver
+    this.#link = link
   }
 
   /** Joins two ends. */
@@ -59,19 +66,19 @@ export class MemoryConnection implements NetConnection {
   start(events: NetEvents): void {
     assert(this.#events === undefined, 'start a connection once', this.remote)
     this.#events = events
-    if (this.#isClosed) this.#deliver(() => this.#reportClose())
+    if (this.#isClosed) this.#link.soon(() => this.#reportClose())
     else if (this.#peer) this.#peer.#deliverLater()
   }
 
   write(bytes: Uint8Array, onSent?: () => void): boolean {
     if (this.#isClosed || this.#isEnding) {
-      if (onSent) this.#deliver(onSent)
+      if (onSent) this.#link.soon(onSent)
       return false
     }
     const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#outgoing.push({ bytes: buffer, onSent, position: 0 })
     this.#bufferedBytes += buffer.length
-    this.#deliverLater()
+    this.#send()
     if (this.#bufferedBytes < WRITE_BYTES_HIGH) return true
     this.#isBlocked = true
     return false
@@ -90,20 +97,30 @@ export class MemoryConnection implements NetConnection {
   end(): void {
     if (this.#isClosed || this.#isEnding) return
     this.#isEnding = true
-    this.#deliverLater()
+    this.#send()
   }
 
   destroy(): void {
     if (this.#isClosed) return
     const peer = this.#peer
     this.#close()
-    if (peer) this.#deliver(() => peer.#close())
+    if (peer) (this.#link.travel ?? this.#link.soon)(() => peer.#close())
+  }
+
+  #send(): void {
+    const { travel } = this.#link
+    if (!travel) this.#deliverLater()
+    else
+      travel(() => {
+        this.#arrivedCount++
+        this.#deliverNow()
+      })
   }
 
   #deliverLater(): void {
     if (this.#isDeliveryDue || this.#isClosed) return
     this.#isDeliveryDue = true
-    this.#deliver(() => {
+    this.#link.soon(() => {
       this.#isDeliveryDue = false
       this.#deliverNow()
     })
@@ -113,7 +130,7 @@ export class MemoryConnection implements NetConnection {
   #deliverNow(): void {
     const peer = this.#peer
     if (!peer) return
-    let due = this.#outgoing.length
+    let due = Math.min(this.#outgoing.length, this.#link.travel ? this.#arrivedCount : Number.POSITIVE_INFINITY)
     while (due > 0 && peer.#canReceive && !this.#isClosed) {
       const first = this.#outgoing[0]!
       const end = Math.min(first.position + CHUNK_BYTES_MAX, first.bytes.length)
@@ -124,13 +141,14 @@ export class MemoryConnection implements NetConnection {
       this.#bufferedBytes -= chunk.length
       if (end < first.bytes.length) continue
       due--
+      this.#arrivedCount--
       this.#outgoing.shift()
       first.onSent?.()
     }
     if (this.#isClosed) return
     if (this.#isEnding && peer.#hasSentEnd && !peer.#canReceive) this.#closeBoth(peer)
     else if (this.#outgoing.length === 0) this.#drained(peer)
-    else if (peer.#canReceive) this.#deliverLater()
+    else if (peer.#canReceive && !this.#link.travel) this.#deliverLater()
   }
 
   get #canReceive(): boolean {
@@ -142,6 +160,7 @@ export class MemoryConnection implements NetConnection {
       this.#isBlocked = false
       this.#events?.drain()
     }
+    if (this.#link.travel && this.#arrivedCount < 1) return
     if (!this.#isEnding || this.#hasSentEnd || !peer.#canReceive || this.#outgoing.length > 0) return
     this.#hasSentEnd = true
     peer.#hasReceivedEnd = true
@@ -160,7 +179,7 @@ export class MemoryConnection implements NetConnection {
     const unsent = this.#outgoing
     this.#outgoing = []
     this.#bufferedBytes = 0
-    this.#deliver(() => {
+    this.#link.soon(() => {
       for (const write of unsent) write.onSent?.()
       this.#reportClose()
     })

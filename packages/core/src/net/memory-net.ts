@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors.js'
 import type { Net, NetAddress, NetConnection, NetListener } from '../ports/net.js'
 import type { Scheduler } from '../ports/scheduler.js'
-import { type Deliver, MemoryConnection } from './memory-connection.js'
+import { type Link, MemoryConnection } from './memory-connection.js'
 
 const FIRST_FREE_PORT = 49_152
 const PORT_MAX = 65_535
@@ -22,10 +22,9 @@ type Accept = (connection: NetConnection) => void
 export function memoryNet(scheduler: Scheduler, options: MemoryNetOptions = {}): Net {
   const listeners = new Map<string, Accept>()
   const { latencyMs = 0 } = options
-  const deliver: Deliver = work => {
-    if (latencyMs > 0) scheduler.after(latencyMs, work)
-    else scheduler.turn(work)
-  }
+  const soon: Link['soon'] = work => scheduler.turn(work)
+  const travel: Link['travel'] = latencyMs > 0 ? work => void scheduler.after(latencyMs, work) : undefined
+  const link: Link = { soon, travel }
   let nextPort = FIRST_FREE_PORT
 
   return { listen, connect }
@@ -50,7 +49,7 @@ export function memoryNet(scheduler: Scheduler, options: MemoryNetOptions = {}):
 
   function connect(address: NetAddress): Promise<NetConnection> {
     return new Promise((resolve, reject) => {
-      deliver(() => {
+      ;(travel ?? soon)(() => {
         const accept = listenerFor(address)
         if (!accept) {
           const message = `cannot connect to ${keyOf(address)}: nothing listens there in this process; start the server first`
@@ -58,8 +57,8 @@ export function memoryNet(scheduler: Scheduler, options: MemoryNetOptions = {}):
           return
         }
         const clientAddress = { host: '127.0.0.1', port: freePort() }
-        const client = new MemoryConnection(clientAddress, address, deliver)
-        const server = new MemoryConnection(address, clientAddress, deliver)
+        const client = new MemoryConnection(clientAddress, address, link)
+        const server = new MemoryConnection(address, clientAddress, link)
         MemoryConnection.join(client, server)
         resolve(client)
         accept(server)

@@ -13,6 +13,8 @@ import { SeededRandom } from './seeded-random.js'
 import { TraceHash } from './trace-hash.js'
 
 const START_MS_DEFAULT = Date.UTC(2026, 0, 1)
+/** A turn of the event loop takes a little, so that work which never waits cannot hold up the clock. */
+const TURN_MS = 0.01
 const IDLE_LIMIT_MS_DEFAULT = 24 * 60 * 60 * 1_000
 
 export interface SimulationOptions {
@@ -84,7 +86,7 @@ class SeededSimulation implements Simulation {
       },
       microtask: work => queueMicrotask(work),
       turn: work => {
-        events.add(this.#elapsedMs, work, false)
+        events.add(this.#elapsedMs + TURN_MS, work, false)
       },
       choose: count => {
         if (count < 2) return 0
