@@ -13,6 +13,7 @@ export class LineChild {
   /** Everything on stderr, and lines of stdout that are not JSON. */
   log = ''
   readonly #lines: unknown[] = []
+  readonly #answers = new Map<unknown, { found: (line: unknown) => void; lost: (error: Error) => void }>()
   readonly #waiters: { matches: (line: unknown) => boolean; found: (line: unknown) => void }[] = []
 
   constructor(script: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
@@ -21,6 +22,11 @@ export class LineChild {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     this.exited = new Promise(resolve => this.process.once('exit', (code, signal) => resolve({ code, signal })))
+    // 'close' comes after the last line has been read.
+    this.process.once('close', () => {
+      for (const { lost } of this.#answers.values()) lost(new Error('the child ended before it answered'))
+      this.#answers.clear()
+    })
     this.process.stderr?.on('data', (chunk: Buffer) => (this.log += chunk.toString()))
     this.process.stdin?.on('error', () => undefined)
     createInterface({ input: this.process.stdout as NodeJS.ReadableStream }).on('line', text => this.#take(text))
@@ -54,6 +60,13 @@ export class LineChild {
     })
   }
 
+  /** The line whose `id` this is; rejects when the process ends without it. Any number may be waited for. */
+  answer<T>(id: number): Promise<T> {
+    return new Promise<T>((found, lost) => {
+      this.#answers.set(id, { found: line => found(line as T), lost })
+    })
+  }
+
   async kill(): Promise<Exit> {
     this.process.kill('SIGKILL')
     return this.exited
@@ -66,6 +79,13 @@ export class LineChild {
     } catch {
       // Not an answer but a message for people.
       this.log += `${text}\n`
+      return
+    }
+    const id = typeof line === 'object' && line !== null && 'id' in line ? line.id : undefined
+    const asked = this.#answers.get(id)
+    if (asked) {
+      this.#answers.delete(id)
+      asked.found(line)
       return
     }
     const index = this.#waiters.findIndex(waiter => waiter.matches(line))
