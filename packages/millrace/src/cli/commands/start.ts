@@ -1,0 +1,39 @@
+import type { Command } from 'commander'
+import { type CommandContext, command, handle } from '../common.js'
+import { type ConfiguringOptions, configuring, loadFor } from '../configuring.js'
+import { untilAborted } from '../waiting.js'
+
+export function startCommand(context: CommandContext): Command {
+  const target = configuring(
+    command('start', 'Start a nameserver and a broker', [
+      'millrace start',
+      'millrace start --data /var/lib/millrace --flush async',
+      'millrace start --role broker --nameserver 10.0.0.5:9876 --set brokerName=broker-b',
+      'millrace start -c broker.conf --json',
+    ]),
+  )
+  return handle<ConfiguringOptions>(target, context, async (io, options) => {
+    const config = await loadFor(io, options)
+    const [{ startService }, { nodeEnvironment }] = await Promise.all([
+      import('@millrace/runtime'),
+      import('@millrace/core/node'),
+    ])
+    const service = await startService(config, nodeEnvironment())
+    try {
+      const { nameserver, broker } = service.addresses
+      const data = config.broker.storePathRootDir
+      if (options.json) io.out(`${JSON.stringify({ ready: true, pid: process.pid, nameserver, broker, data })}\n`)
+      else {
+        if (nameserver) io.out(`nameserver  ${nameserver}\n`)
+        if (broker) io.out(`broker      ${broker}\n`)
+        if (broker) io.out(`data        ${data} (${config.broker.flushDiskType})\n`)
+        const target = nameserver ?? config.broker.namesrvAddr
+        io.talk(`ready; Ctrl-C stops it. Next:\n  millrace send hello "first message" --nameserver ${target}\n`)
+      }
+      await untilAborted(io.stopSignal)
+      io.talk('stopping; Ctrl-C again leaves at once\n')
+    } finally {
+      await service.stop()
+    }
+  })
+}
