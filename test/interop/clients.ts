@@ -26,6 +26,8 @@ export interface ConsumeOptions {
 export interface Client {
   readonly name: string
   readonly modes: readonly ConsumeMode[]
+  /** Does it send to a topic that has no route yet, by the route of the default topic? */
+  readonly autoCreates: boolean
   missing(): string | undefined
   prepare(): Promise<void>
   send(options: SendOptions): Child
@@ -54,6 +56,7 @@ function javaClient(name: string, flags: readonly string[]): Client {
   return {
     name,
     modes: ['concurrent', 'orderly', 'broadcast', 'reject'],
+    autoCreates: true,
     missing: () => missingTool('java') ?? missingTool('mvn'),
     prepare: prepareJava,
     send: o => java('Send', sendArgs(o), `${o.out}.home`, flags),
@@ -66,6 +69,7 @@ let program = ''
 const go: Client = {
   name: 'Go rocketmq-client-go/v2 2.1.2',
   modes: ['concurrent', 'orderly', 'reject'],
+  autoCreates: true,
   missing: () => missingTool('go'),
   async prepare() {
     program ||= await goProgram()
@@ -80,6 +84,7 @@ const go: Client = {
 const aliOns: Client = {
   name: 'Node ali-ons 3.12.0',
   modes: ['concurrent', 'broadcast', 'reject'],
+  autoCreates: false, // it gives up at the answer 17
   missing: missingNodeClient,
   prepare: async () => {},
   send: o => new Child(process.execPath, [nodeProgram(), 'send', ...sendArgs(o)]),
