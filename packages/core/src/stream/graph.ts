@@ -76,7 +76,3 @@ export type StreamNode =
 
 /** Operators in an order in which each comes after its input. */
 export type StreamGraph = readonly StreamNode[]
-
-export function nodeById(graph: StreamGraph, id: string): StreamNode | undefined {
-  return graph.find(node => node.id === id)
-}

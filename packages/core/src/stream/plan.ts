@@ -32,8 +32,9 @@ export function repartitionTopic(pipelineId: string, keyBy: string): string {
 /**
  * Splits a graph at the key-bys that must move records between queues. One that need not: its input has a single queue,
  * or its function is the very `key` of the source topic and only filters lie between.
- * A repartition topic gets as many queues as the stage that feeds it.
- * @param queueCount  number of queues of a source topic.
+ * A repartition topic that does not exist yet should get as many queues as the stage that feeds it.
+ * @param queueCount  number of queues of a topic; undefined when there is no such topic.
+ * @throws MillraceError TOPIC_NOT_FOUND for a source
  */
 export function planPipeline(
   pipelineId: string,
@@ -72,10 +73,11 @@ export function planPipeline(
     const source = keyedBySource.get(node.input)
     if (source !== undefined && (node.kind === 'filter' || node.kind === 'peek')) keyedBySource.set(node.id, source)
     if (node.kind !== 'key-by' || from.queueCount === 1 || node.key === source?.topic.key) continue
+    const topic = repartitionTopic(pipelineId, node.id)
     const stage = {
       id: node.id,
-      topic: repartitionTopic(pipelineId, node.id),
-      queueCount: from.queueCount,
+      topic,
+      queueCount: queueCount(topic) ?? from.queueCount,
       input: { kind: 'repartition' as const, node, from },
       nodes: [],
       idleMs: from.idleMs,

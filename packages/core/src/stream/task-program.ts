@@ -19,8 +19,6 @@ export interface TaskOptions {
   readonly state: StateBackend
   /** Queues of a topic that the stage sends to. */
   queueCount(topic: string): number
-  /** Outputs not taken yet above which `process` stops early. */
-  readonly outputsMax: number
   /** Entries of each store kept in memory; also how many may change before a commit is due. */
   readonly cacheEntriesMax: number
   /** Time now (monotonic, milliseconds): idle inputs are counted from it. */
@@ -86,6 +84,7 @@ export class TaskProgram {
   /** Per key-by topic and queue, the watermark that its reader knows of. */
   readonly #announced = new Map<string, number[]>()
   #outputs: OutputRecord[] = []
+  #outputsMax = 0
   #offset: number | undefined
   #sequence: number
   /** Every result due at it has been given. */
@@ -144,11 +143,13 @@ export class TaskProgram {
   }
 
   /**
-   * Processes records from index `from` on, until all are done, `outputsMax` outputs wait, or a commit is due.
+   * Processes records from index `from` on, until all are done, `outputsMax` outputs wait, or a commit is due. One
+   * record may make it more than that.
    * @returns index of the first record not done: call again with it.
    * @throws MillraceError INVALID_ARGUMENT when an operator fails. The task must not be used afterwards.
    */
-  process(records: readonly InputRecord[], from: number, now: number): number {
+  process(records: readonly InputRecord[], from: number, now: number, outputsMax: number): number {
+    this.#outputsMax = outputsMax
     for (let i = from; i < records.length; i++) {
       if (this.#isFull) return i
       const record = records[i]!
@@ -171,7 +172,8 @@ export class TaskProgram {
    * The queue has nothing more: inputs not heard of for `idleMs` step aside. False when it had to stop as `process` does:
    * call again once outputs are taken or the commit is done.
    */
-  quiet(now: number): boolean {
+  quiet(now: number, outputsMax: number): boolean {
+    this.#outputsMax = outputsMax
     const { idleMs, input } = this.#options.stage
     if (input.kind === 'repartition')
       for (let channel = 0; channel < this.#lastHeard.length; channel++)
@@ -235,7 +237,7 @@ export class TaskProgram {
   }
 
   get #isFull(): boolean {
-    return this.#outputs.length >= this.#options.outputsMax || this.isCommitDue
+    return this.#outputs.length >= this.#outputsMax || this.isCommitDue
   }
 
   /** Decodes a record into `#value` and `#context`, and moves its input's watermark. */

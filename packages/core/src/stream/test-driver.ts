@@ -45,6 +45,7 @@ interface Task {
 export class PipelineDriver {
   readonly #pipeline: Pipeline
   readonly #options: TestPipelineOptions
+  readonly #outputsMax: number
   readonly #plan: Plan
   readonly #tasks: Task[] = []
   /** Tasks by topic and queue. */
@@ -56,7 +57,11 @@ export class PipelineDriver {
   constructor(pipeline: Pipeline, options: TestPipelineOptions) {
     this.#pipeline = pipeline
     this.#options = options
-    this.#plan = planPipeline(pipeline.id, pipeline.graph, name => this.#queueCount(name))
+    this.#outputsMax = options.outputsMax ?? 1_000
+    const sources = new Set(pipeline.graph.map(node => (node.kind === 'source' ? node.topic.name : undefined)))
+    this.#plan = planPipeline(pipeline.id, pipeline.graph, name =>
+      sources.has(name) ? this.#queueCount(name) : undefined,
+    )
     for (const stage of this.#plan.stages) {
       const tasks = Array.from({ length: stage.queueCount }, (_, queue) => this.#task(stage, queue))
       this.#readers.set(stage.topic, tasks)
@@ -101,7 +106,7 @@ export class PipelineDriver {
     while (this.#now < target) {
       this.#now = Math.min(target, this.#now + interval)
       for (const task of this.#tasks)
-        while (!task.program.quiet(this.#now)) {
+        while (!task.program.quiet(this.#now, this.#outputsMax)) {
           this.#deliver(task.program)
           if (task.program.isCommitDue) this.#commitTask(task)
         }
@@ -167,7 +172,6 @@ export class PipelineDriver {
         queue,
         state,
         queueCount: topic => this.#readers.get(topic)?.length ?? this.#queueCount(topic),
-        outputsMax: this.#options.outputsMax ?? 1_000,
         cacheEntriesMax: this.#options.cacheEntriesMax ?? 10_000,
         now: this.#now,
         onSkipped: error => this.#errors.push(error),
@@ -182,7 +186,7 @@ export class PipelineDriver {
       for (const task of this.#tasks) {
         while ((task.program.offset ?? 0) < task.records.length) {
           const pending = task.records.slice(task.program.offset ?? 0)
-          task.program.process(pending, 0, this.#now)
+          task.program.process(pending, 0, this.#now, this.#outputsMax)
           this.#deliver(task.program)
           if (task.program.isCommitDue) this.#commitTask(task)
           isBusy = true
