@@ -124,6 +124,8 @@ export class LogFiles {
 
   /** Reads up to `length` bytes at `position`, not past the end of its file. Returns the bytes read; 0 when there is no such file. */
   read(position: number, bytes: Uint8Array, offset: number, length: number): number {
+    // The writer, on another thread, makes the first file.
+    if (this.firsts.length === 0) this.refresh()
     if (this.firsts.length === 0 || position < this.begin) return 0
     const begin = this.fileOf(position)
     const file = this.readable(begin)

@@ -76,7 +76,7 @@ export class LogRing {
    * Returns where in `bytes` the record goes (`end` is its position then), or -1 when the ring is full.
    */
   reserve(bytesMax: number): number {
-    assert(bytesMax <= this.recordBytesMax, 'record over the limit', { bytesMax })
+    assert(bytesMax <= this.recordBytesMax, 'record within the limit')
     const roomNeeded = bytesMax + FILLER_BYTES_MIN
     if (this.endPosition + roomNeeded > this.fileEnd) {
       if (this.fileEnd + bytesMax > this.limit && this.fileEnd + bytesMax > this.reuseLimit()) return -1

@@ -140,6 +140,7 @@ export class PullPath {
     let expressionType: string
     if (scan.sysFlag & PULL.subscription) {
       expression = bytes.toString('utf8', scan.subscriptionStart, scan.subscriptionEnd)
+      if (scan.subscriptionEscaped) expression = JSON.parse(`"${expression}"`) as string
       expressionType = bytes.toString('latin1', scan.expressionTypeStart, scan.expressionTypeEnd)
     } else {
       const subscription = this.groups.subscription(group, topic)

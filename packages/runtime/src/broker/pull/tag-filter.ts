@@ -12,8 +12,8 @@ export class TagFilters {
   of(expression: string): TagFilter {
     if (expression === '' || expression === '*') return undefined
     if (this.known.has(expression)) return this.known.get(expression)
-    const { codeSet } = parseTagExpression(expression)
-    const filter = codeSet.length === 0 ? undefined : new Set(codeSet)
+    const { isAll, tagHashes } = parseTagExpression(expression)
+    const filter = isAll ? undefined : tagHashes
     if (this.known.size >= FILTERS_KEPT) this.known.clear()
     this.known.set(expression, filter)
     return filter

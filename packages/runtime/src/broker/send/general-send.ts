@@ -73,7 +73,10 @@ export class GeneralSend {
     private readonly addedProperties: Readonly<Record<string, string>>,
     private readonly brokerPort: () => number,
   ) {
-    this.uniqueIds = new UniqueIds(environment.clock, environment.random, '127.0.0.1')
+    this.uniqueIds = new UniqueIds(environment.clock, environment.random, {
+      host: '127.0.0.1',
+      processId: environment.random.int(65_536),
+    })
     this.handler = handlerOf(({ command, peer }) => this.send(command, peer))
   }
 
@@ -111,12 +114,12 @@ export class GeneralSend {
     if ((topic.perm & WRITABLE) === 0 || (this.config.brokerPermission & WRITABLE) === 0) {
       throw new Refusal(
         ResponseCode.NO_PERMISSION,
-        `the broker[${this.config.brokerName}] sending message to topic[${topic.topicName}] is forbidden; give the topic write permission`,
+        `the broker[${this.config.brokerName}] sending message to topic[${topic.name}] is forbidden; give the topic write permission`,
       )
     }
     const queueId = this.queueOf(topic, target === header.topic ? header.queueId : 0)
     if (header.isBatch) return this.sendBatch(header, topic, queueId, body, peer)
-    const message = this.message(header, topic.topicName, queueId, body, parseProperties(header.properties), peer)
+    const message = this.message(header, topic.name, queueId, body, parseProperties(header.properties), peer)
     const properties = parseProperties(message.properties)
     const level = Number(properties[PropertyName.DELAY] ?? 0)
     const stored = level > 0 ? this.policies.delayed(message, level) : message
@@ -131,15 +134,15 @@ export class GeneralSend {
   }
 
   private async sendBatch(header: SendHeader, topic: Topic, queueId: number, body: Buffer, peer: Peer): Promise<Reply> {
-    if (isRetryTopic(topic.topicName))
-      throw new Refusal(ResponseCode.MESSAGE_ILLEGAL, `batches may not go to retry topic ${topic.topicName}`)
+    if (isRetryTopic(topic.name))
+      throw new Refusal(ResponseCode.MESSAGE_ILLEGAL, `batches may not go to retry topic ${topic.name}`)
     const batch = decodeBatch(body)
     if (!batch.ok) throw new Refusal(ResponseCode.MESSAGE_ILLEGAL, `batch body is malformed: ${batch.reason}`)
     const messages = batch.messages.map(inner => {
       const properties = parseProperties(inner.properties)
       if (Number(properties[PropertyName.DELAY] ?? 0) > 0)
         throw new Refusal(ResponseCode.MESSAGE_ILLEGAL, 'messages of a batch may not be delayed; send them one by one')
-      return this.message({ ...header, flag: inner.flag }, topic.topicName, queueId, inner.body, properties, peer)
+      return this.message({ ...header, flag: inner.flag }, topic.name, queueId, inner.body, properties, peer)
     })
     const all = await Promise.all(messages.map(message => this.store.append(message)))
     this.counters.put(topic, all.length, body.length)
@@ -199,7 +202,7 @@ export class GeneralSend {
     if (queueId >= count) {
       throw new Refusal(
         ResponseCode.INVALID_PARAMETER,
-        `request queueId[${queueId}] is illegal, topic ${topic.topicName} has ${count} queues`,
+        `request queueId[${queueId}] is illegal, topic ${topic.name} has ${count} queues`,
       )
     }
     return queueId

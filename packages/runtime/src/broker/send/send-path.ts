@@ -6,11 +6,14 @@ import {
   isRetryTopic,
   isSystemTopic,
   type MillraceError,
+  parseIp,
   type Random,
   ResponseCode,
-  SendReply,
+  type SendReply,
+  SendReplyTemplate,
   SendScan,
   scanSend,
+  sendReplyLengthMax,
   writeSendReply,
 } from '@millrace/core'
 import { encodeHost, type LogStore, OUTCOME, RecordInput, type StoredTopic } from '@millrace/storage'
@@ -21,12 +24,21 @@ import type { Topic } from '../topics/topic.js'
 import type { Topics } from '../topics/topics.js'
 import { BatchWalk } from './batch-walk.js'
 
-/** Room kept for one reply: fixed parts, ids and the message's unique key. */
-const REPLY_BYTES_MAX = 1024
 const WRITABLE = 2
 const TRANSACTION_BITS = 0xc
 /** A connection stalls at this share of the ring in use; the rest is for the broker's own records. */
 const RING_FILL_MAX = 0.75
+
+/** Both ends of a connection as messages and answers carry them. */
+interface Hosts {
+  readonly born: Buffer
+  readonly store: Buffer
+  readonly template: SendReplyTemplate
+}
+
+const NO_BYTES = Buffer.alloc(0)
+const LOOPBACK = '127.0.0.1'
+const NO_TEMPLATE = new SendReplyTemplate({ host: LOOPBACK, port: 0 }, { region: '', isTraceOn: false })
 
 /** What a connection last sent to: most send to one topic at a time. */
 interface SendTarget {
@@ -45,10 +57,23 @@ interface SendTarget {
 export class SendPath {
   private readonly scan = new SendScan()
   private readonly input = new RecordInput()
-  private readonly reply = new SendReply()
+  private readonly reply: SendReply = {
+    template: NO_TEMPLATE,
+    isBinary: false,
+    opaque: 0,
+    code: ResponseCode.SUCCESS,
+    queueId: 0,
+    queueOffset: 0,
+    positions: new Float64Array(1),
+    positionCount: 1,
+    transactionId: NO_BYTES,
+    transactionIdStart: 0,
+    transactionIdEnd: 0,
+  }
+  private readonly onePosition = new Float64Array(1)
   private readonly batch = new BatchWalk()
   private readonly targets = new WeakMap<RemotingConnection, SendTarget>()
-  private readonly hosts = new WeakMap<RemotingConnection, { born: Buffer; store: Buffer }>()
+  private readonly hosts = new WeakMap<RemotingConnection, Hosts>()
   private gated: RemotingConnection[] = []
   private stalled: RemotingConnection[] = []
   private turn = 0
@@ -66,8 +91,6 @@ export class SendPath {
     private readonly brokerPort: () => number,
   ) {
     this.input.addedProperties = addedProperties
-    this.reply.region = Buffer.from(config.regionId)
-    this.reply.traceOn = config.traceOn
   }
 
   /** Serves a send request if it is plain. */
@@ -105,6 +128,7 @@ export class SendPath {
     input.bornTimestamp = scan.bornTimestamp
     input.bornHost = hosts.born
     input.storeHost = hosts.store
+    this.reply.template = hosts.template
     input.reconsumeTimes = scan.reconsumeTimes
     input.source = bytes
     input.bodyStart = scan.bodyStart
@@ -132,16 +156,22 @@ export class SendPath {
     const { properties } = store.writer
     reply.opaque = scan.opaque
     reply.isBinary = scan.isBinary
-    reply.storeHost = this.input.storeHost
-    reply.position = position
     reply.queueId = queueId
     reply.queueOffset = queueOffset
-    reply.uniqueKey = store.ring.bytes
-    reply.uniqueKeyStart = properties.uniqueKeyStart
-    reply.uniqueKeyEnd = properties.uniqueKeyEnd
+    this.onePosition[0] = position
+    reply.positions = this.onePosition
+    reply.positionCount = 1
+    reply.transactionId = store.ring.bytes
+    reply.transactionIdStart = properties.uniqueKeyStart
+    reply.transactionIdEnd = properties.uniqueKeyEnd
+    this.gateReply(connection)
+  }
+
+  /** Encodes the reply into the connection's gate. */
+  private gateReply(connection: RemotingConnection): void {
     const { gate } = connection
-    const slab = gate.reserve(REPLY_BYTES_MAX + properties.uniqueKeyEnd - properties.uniqueKeyStart)
-    this.commitReply(connection, writeSendReply(slab, gate.at, reply))
+    const slab = gate.reserve(sendReplyLengthMax(this.reply))
+    this.commitReply(connection, writeSendReply(slab, gate.at, this.reply))
   }
 
   private commitReply(connection: RemotingConnection, end: number): void {
@@ -185,26 +215,18 @@ export class SendPath {
     queueOffset: number,
     positions: readonly number[],
   ): void {
-    const { scan, input, batch } = this
-    const host = input.storeHost.toString('hex').toUpperCase()
-    const ids = positions.map(position => host + position.toString(16).toUpperCase().padStart(16, '0'))
-    const response = {
-      code: ResponseCode.SUCCESS,
-      extFields: {
-        msgId: ids.join(','),
-        queueId: String(queueId),
-        queueOffset: String(queueOffset),
-        transactionId: batch.uniqueKeys(input.source),
-        MSG_REGION: this.config.regionId,
-        TRACE_ON: String(this.config.traceOn),
-      },
-    }
-    const frame = encodeResponse({ opaque: scan.opaque, serialization: scan.isBinary ? 'ROCKETMQ' : 'JSON' }, response)
-    const { gate } = connection
-    const slab = gate.reserve(frame.length)
-    const at = gate.at
-    frame.copy(slab, at)
-    this.commitReply(connection, at + frame.length)
+    const { scan, reply, batch } = this
+    const keys = Buffer.from(batch.uniqueKeys(this.input.source), 'latin1')
+    reply.opaque = scan.opaque
+    reply.isBinary = scan.isBinary
+    reply.queueId = queueId
+    reply.queueOffset = queueOffset
+    reply.positions = positions
+    reply.positionCount = positions.length
+    reply.transactionId = keys
+    reply.transactionIdStart = 0
+    reply.transactionIdEnd = keys.length
+    this.gateReply(connection)
   }
 
   private target(connection: RemotingConnection, bytes: Buffer): SendTarget | undefined {
@@ -216,32 +238,30 @@ export class SendPath {
       known.bytes.length === length &&
       known.bytes.compare(bytes, scan.topicStart, scan.topicEnd) === 0
     ) {
-      if (this.topics.find(known.topic.topicName) === known.topic) return known
+      if (this.topics.find(known.topic.name) === known.topic) return known
     }
     const topic = this.topics.find(bytes.toString('utf8', scan.topicStart, scan.topicEnd))
-    if (topic === undefined || topic.isSendForbidden || isSystemTopic(topic.topicName) || isRetryTopic(topic.topicName))
+    if (topic === undefined || topic.isSendForbidden || isSystemTopic(topic.name) || isRetryTopic(topic.name))
       return undefined
     const target = {
       bytes: Buffer.from(bytes.subarray(scan.topicStart, scan.topicEnd)),
       topic,
-      stored: this.store.topic(topic.topicName),
+      stored: this.store.topic(topic.name),
     }
     this.targets.set(connection, target)
     return target
   }
 
-  private learnHosts(connection: RemotingConnection): { born: Buffer; store: Buffer } {
+  private learnHosts(connection: RemotingConnection): Hosts {
+    const host = this.config.brokerIP1 || connection.local.host
+    const address = { host: parseIp(host) ? host : LOOPBACK, port: this.brokerPort() }
     const hosts = {
       born: encodeHost(connection.remote),
-      store: encodeHost({ host: this.advertisedHost(connection), port: this.brokerPort() }),
+      store: encodeHost(address),
+      template: new SendReplyTemplate(address, { region: this.config.regionId, isTraceOn: this.config.traceOn }),
     }
     this.hosts.set(connection, hosts)
     return hosts
-  }
-
-  /** Host under which this client reaches the broker. */
-  private advertisedHost(connection: RemotingConnection): string {
-    return this.config.brokerIP1 || connection.local.host
   }
 
   private stall(connection: RemotingConnection): Taken {
