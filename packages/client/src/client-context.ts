@@ -1,4 +1,4 @@
-import type { Environment, RemotingCommand } from '@millrace/core'
+import type { BodyCodec, Environment, RemotingCommand } from '@millrace/core'
 import { MillraceError, ResponseCode } from '@millrace/core'
 import type { ConnectionPool, RequestOptions } from './connection/connection-pool.js'
 import type { Request } from './connection/remoting-connection.js'
@@ -15,6 +15,8 @@ export interface ClientContext {
   readonly nameservers: Nameservers
   readonly routes: RouteTable
   readonly heartbeats: Heartbeats
+  /** Compresses for producers until a codec of their own choice is loaded. */
+  readonly zlib: BodyCodec
   /** What runs, and is closed with the client. */
   readonly open: Set<{ close(): Promise<void> }>
   /** Makes an id for a message to send. */

@@ -1,5 +1,12 @@
 import type { Environment } from '@millrace/core'
-import { MillraceError, type NetAddress, type RemotingCommand, RequestCode, UniqueIds } from '@millrace/core'
+import {
+  loadBodyCodec,
+  MillraceError,
+  type NetAddress,
+  type RemotingCommand,
+  RequestCode,
+  UniqueIds,
+} from '@millrace/core'
 import { nodeEnvironment } from '@millrace/core/node'
 import { Admin } from './admin/admin.js'
 import type { ClientContext } from './client-context.js'
@@ -84,6 +91,7 @@ export class Client {
       nameservers,
       routes,
       heartbeats,
+      zlib: await loadBodyCodec('zlib'),
       open: new Set(),
       nextMessageId: () => ids.next(),
       onMembersChanged(group, listener) {

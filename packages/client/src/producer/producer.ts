@@ -1,4 +1,4 @@
-import { type BodyCodec, type Compression, loadBodyCodec, type MessageQueue, MillraceError } from '@millrace/core'
+import { type Compression, loadBodyCodec, type MessageQueue, MillraceError } from '@millrace/core'
 import { mergeMap, type Observable, type OperatorFunction } from 'rxjs'
 import type { ClientContext } from '../client-context.js'
 import { REQUEST_TIMEOUT_MS, SEND_RETRIES } from '../limits.js'
@@ -33,7 +33,7 @@ export class Producer {
   readonly #sending: SendingContext
   readonly #retries: number
   readonly #timeoutMs: number
-  /** Absent until it is loaded: what is sent before that goes uncompressed. */
+  /** Zlib until the chosen codec is loaded. */
   #compressor: Compressor | undefined
 
   /** @internal Made by `Client.producer`. */
@@ -46,7 +46,8 @@ export class Producer {
     this.#timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS
     context.heartbeats.addProducer(group)
     const kind = options.compression ?? 'zlib'
-    if (kind !== 'none') void loadBodyCodec(kind).then(codec => this.#useCodec(kind, codec))
+    this.#compressor = kind === 'none' ? undefined : { kind: 'zlib', codec: context.zlib }
+    if (kind !== 'none' && kind !== 'zlib') void this.#useCodec(kind)
   }
 
   /**
@@ -141,8 +142,8 @@ export class Producer {
     return (await this.#sending.routes.routeForSend(topic)).writeQueues
   }
 
-  #useCodec(kind: Compression, codec: BodyCodec): void {
-    this.#compressor = { kind, codec }
+  async #useCodec(kind: Compression): Promise<void> {
+    this.#compressor = { kind, codec: await loadBodyCodec(kind) }
   }
 
   #optionsOf(message: Message, options: SendOptions): SendingOptions {
