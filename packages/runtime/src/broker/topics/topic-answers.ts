@@ -18,7 +18,7 @@ import {
   textField,
 } from '../../requests/fields.js'
 import type { SystemTopics } from './system-topics.js'
-import type { Topic } from './topic.js'
+import { topicConfigOf } from './topic.js'
 import type { TopicAdmin, TopicRequest } from './topic-admin.js'
 import type { TopicTable } from './topic-table.js'
 
@@ -51,8 +51,7 @@ export function topicAnswers(table: TopicTable, admin: TopicAdmin, systemTopics:
     [RequestCode.GET_TOPIC_CONFIG, request => topicReply(table, request)],
     [
       RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_BROKER,
-      () =>
-        jsonReply({ topicList: [...table.all()].map(topic => topic.topicName).filter(name => systemTopics.has(name)) }),
+      () => jsonReply({ topicList: [...table.all()].map(topic => topic.name).filter(name => systemTopics.has(name)) }),
     ],
   ]
 }
@@ -83,7 +82,7 @@ function filterTypeOf(text: string | undefined): string {
 function allTopicsReply(table: TopicTable, { command }: RemotingRequest): Reply {
   const begin = optionalIntegerField(command, 'topicSeq')
   const count = optionalIntegerField(command, 'maxTopicNum')
-  const names = [...table.all()].map(topic => topic.topicName)
+  const names = [...table.all()].map(topic => topic.name)
   const wanted = begin === undefined ? names : names.sort().slice(begin, begin + (count ?? names.length))
   const topicConfigTable = new Map(
     wanted.flatMap(name => {
@@ -109,10 +108,4 @@ function topicReply(table: TopicTable, { command }: RemotingRequest): Reply {
   const topic = table.find(name)
   if (!topic) throw new Refusal(ResponseCode.TOPIC_NOT_EXIST, `No topic in this broker. topic: ${name}`)
   return { ...DONE, body: encodeTopicConfig(topicConfigOf(topic)) }
-}
-
-/** What the protocol knows of a topic, members in the order that official brokers write them. */
-export function topicConfigOf(topic: Topic): TopicConfig {
-  const { attributes, order, perm, readQueueNums, topicFilterType, topicName, topicSysFlag, writeQueueNums } = topic
-  return { attributes, order, perm, readQueueNums, topicFilterType, topicName, topicSysFlag, writeQueueNums }
 }

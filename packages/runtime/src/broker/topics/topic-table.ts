@@ -57,7 +57,7 @@ export class TopicTable {
     // Written out, so that all topics have one shape, whatever the config came from.
     const topic: Topic = {
       id: known?.id ?? this.#nextId(),
-      topicName: config.topicName,
+      name: config.topicName,
       readQueueNums: config.readQueueNums,
       writeQueueNums: config.writeQueueNums,
       perm: config.perm,

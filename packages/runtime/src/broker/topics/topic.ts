@@ -1,7 +1,8 @@
 import { formatPermission, type TopicConfig } from '@millrace/core'
 
 /** One topic of this broker. Immutable: a change makes a new object with the same id. */
-export interface Topic extends TopicConfig {
+export interface Topic extends Omit<TopicConfig, 'topicName'> {
+  readonly name: string
   /** Small number, unique while the process runs; a topic that is deleted and created anew gets another. */
   readonly id: number
   /** A topic of the broker's own that clients may not send to. */
@@ -22,7 +23,13 @@ export const TOPIC_DEFAULTS: Omit<TopicConfig, 'topicName'> = {
 /** More queues than this in one topic is a mistake: each costs memory in every client. */
 export const TOPIC_QUEUES_MAX = 65_536
 
-export function isSameTopicConfig(a: TopicConfig, b: TopicConfig): boolean {
+/** What the protocol knows of a topic, members in the order that official brokers write them. */
+export function topicConfigOf(topic: Topic): TopicConfig {
+  const { attributes, name, order, perm, readQueueNums, topicFilterType, topicSysFlag, writeQueueNums } = topic
+  return { attributes, order, perm, readQueueNums, topicFilterType, topicName: name, topicSysFlag, writeQueueNums }
+}
+
+export function isSameTopicConfig(a: Omit<TopicConfig, 'topicName'>, b: Omit<TopicConfig, 'topicName'>): boolean {
   return (
     a.readQueueNums === b.readQueueNums &&
     a.writeQueueNums === b.writeQueueNums &&
@@ -40,10 +47,10 @@ function isSameRecord(a: Readonly<Record<string, string>>, b: Readonly<Record<st
 }
 
 /** A topic as RocketMQ prints it in remarks. */
-export function topicText(topic: TopicConfig): string {
+export function topicText(topic: Topic): string {
   const attributes = Object.entries(topic.attributes).map(([name, value]) => `${name}=${value}`)
   return (
-    `TopicConfig [topicName=${topic.topicName}, readQueueNums=${topic.readQueueNums}, ` +
+    `TopicConfig [topicName=${topic.name}, readQueueNums=${topic.readQueueNums}, ` +
     `writeQueueNums=${topic.writeQueueNums}, perm=${formatPermission(topic.perm)}, ` +
     `topicFilterType=${topic.topicFilterType}, topicSysFlag=${topic.topicSysFlag}, order=${topic.order}, ` +
     `attributes={${attributes.join(', ')}}]`

@@ -1,0 +1,120 @@
+import {
+  type ActorRef,
+  type ActorSystem,
+  assert,
+  DEFAULT_DELAY_LEVELS,
+  parseDelayLevels,
+  type TopicConfig,
+} from '@millrace/core'
+import type { MessageStore, MetadataStore } from '@millrace/storage'
+import type { BrokerConfig } from '../config/index.js'
+import type { NameserverMessage } from '../nameserver/nameserver.js'
+import { type Answer, type Handler, handlerOf } from '../requests/answer.js'
+import { DelaySchedule } from './delay/delay-schedule.js'
+import { delayDelivery } from './delay/delivery.js'
+import { sendBackAnswers } from './delay/send-back.js'
+import { createGroups, type Groups } from './groups/groups.js'
+import { offsetFlush } from './groups/offset-flush.js'
+import { retryTarget } from './groups/retry-policy.js'
+import { configAnswers } from './queries/config-answers.js'
+import { messageAnswers } from './queries/message-answers.js'
+import { queueAnswers } from './queries/queue-answers.js'
+import { type RuntimeSource, runtimeAnswers } from './queries/runtime-answers.js'
+import { statsAnswers } from './queries/stats-answers.js'
+import { Registrar } from './registration/registrar.js'
+import { SystemTopics } from './topics/system-topics.js'
+import { TopicAdmin } from './topics/topic-admin.js'
+import { TopicTable } from './topics/topic-table.js'
+import { TOPIC_REQUESTS, Topics, topicsBehavior } from './topics/topics.js'
+
+export interface BrokerControlOptions {
+  readonly system: ActorSystem
+  /** Changed in place by administrators [25]: everybody who should notice holds this very object. */
+  readonly config: BrokerConfig
+  readonly metadata: MetadataStore
+  readonly store: MessageStore
+  /** The nameserver of this process, if it runs here. */
+  readonly nameserver: ActorRef<NameserverMessage> | undefined
+  /** Figures for [28] that only the data path knows. */
+  readonly runtime: RuntimeSource
+}
+
+/** A broker without its data path: everything but sends and pulls. */
+export interface BrokerControl {
+  /** Request code → what serves it. */
+  readonly handlers: ReadonlyMap<number, Handler>
+  readonly topics: Topics
+  readonly topicTable: TopicTable
+  readonly groups: Groups
+  readonly delay: DelaySchedule
+  /** Where a message for a retry topic goes; the topic exists then. @see retryTarget */
+  retryTarget(topic: string, reconsumeTimes: number, maxReconsumeTimes: number | undefined): Promise<string>
+  /**
+   * Begins to deliver delayed messages and registers with the nameservers; the listener is open on `port`. Resolves
+   * when the nameserver of this process shows the broker.
+   */
+  start(port: number): Promise<void>
+  /** Leaves the nameserver of this process and stores consumer offsets. The actors stop with their system. */
+  stop(): Promise<void>
+}
+
+export function createBrokerControl(options: BrokerControlOptions): BrokerControl {
+  const { config, metadata, nameserver, runtime, store, system } = options
+  const { clock, random } = system.environment
+  const { offsets } = metadata
+  const supervision = { kind: 'resume' } as const
+
+  const systemTopics = new SystemTopics(config)
+  const topicTable = new TopicTable(metadata.table<Omit<TopicConfig, 'topicName'>>('topics'), systemTopics.initial())
+  const registrar = new Registrar({ system, config, topics: topicTable, nameserver })
+  const admin = new TopicAdmin(
+    topicTable,
+    systemTopics,
+    () => config,
+    registrar.announce,
+    async topic => {
+      offsets.removeTopic(topic)
+      await Promise.all([store.deleteTopic(topic), offsets.flush()])
+    },
+  )
+  const topicsActor = system.spawn('topics', topicsBehavior(topicTable, admin, systemTopics), { supervision })
+  const topics = new Topics(topicTable, topicsActor)
+  const groups = createGroups({ system, config, records: metadata.table('groups'), offsets, store, topics, topicTable })
+  const { locks, registry, subscriptionGroups } = groups
+
+  const levels = parseDelayLevels(DEFAULT_DELAY_LEVELS)
+  assert(levels, 'the default delay levels can be read')
+  const delay = new DelaySchedule(levels)
+  const delayOffsets = metadata.table<number>('delay-offsets')
+
+  const answers: [number, Answer][] = [
+    ...sendBackAnswers({ config: () => config, subscriptionGroups, topics, store, schedule: delay, random }),
+    ...queueAnswers(store),
+    ...messageAnswers(store),
+    ...statsAnswers({ config, store, topics: topicTable, offsets, registry }),
+    ...configAnswers(config, () => topicTable.dataVersion),
+    ...runtimeAnswers({ clock, store, delayOffsets, levelCount: levels.length, source: runtime }),
+  ]
+  const handlers = new Map<number, Handler>(groups.handlers)
+  for (const code of TOPIC_REQUESTS) handlers.set(code, request => topicsActor.tell({ kind: 'request', request }))
+  for (const [code, answer] of answers) handlers.set(code, handlerOf(answer))
+
+  return {
+    handlers,
+    topics,
+    topicTable,
+    groups,
+    delay,
+    retryTarget: (topic, reconsumeTimes, maxReconsumeTimes) =>
+      retryTarget({ clock, locks, subscriptionGroups, topics }, topic, reconsumeTimes, maxReconsumeTimes),
+    async start(port) {
+      system.spawn('delay', delayDelivery({ schedule: delay, store, offsets: delayOffsets }), { supervision })
+      system.spawn('offset-flush', offsetFlush(offsets, config.flushConsumerOffsetInterval), { supervision })
+      await registrar.start(port)
+    },
+    async stop() {
+      registrar.stop()
+      await offsets.flush()
+    },
+  }
+}

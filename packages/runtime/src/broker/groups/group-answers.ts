@@ -1,0 +1,69 @@
+import { formatJsonBody, RequestCode, ResponseCode } from '@millrace/core'
+import type { ConsumerOffsets } from '@millrace/storage'
+import type { RemotingRequest, Reply } from '../../listener/peer.js'
+import { type Answer, DONE, jsonReply, Refusal } from '../../requests/answer.js'
+import { asJson } from '../../requests/body.js'
+import { booleanField, optionalIntegerField, textField } from '../../requests/fields.js'
+import {
+  parseSubscriptionGroup,
+  parseSubscriptionGroupList,
+  type SubscriptionGroup,
+  subscriptionGroupJson,
+} from './subscription-group.js'
+import type { SubscriptionGroups } from './subscription-groups.js'
+
+/** Requests about the settings of groups, by code. behaviour.md §4 */
+export function groupAnswers(groups: SubscriptionGroups, offsets: ConsumerOffsets): [number, Answer][] {
+  return [
+    [
+      RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
+      ({ command }) => put(groups, [parseSubscriptionGroup(command.body)]),
+    ],
+    [
+      RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST,
+      ({ command }) => put(groups, parseSubscriptionGroupList(command.body)),
+    ],
+    [RequestCode.DELETE_SUBSCRIPTIONGROUP, request => remove(groups, offsets, request)],
+    [RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG, request => allGroupsReply(groups, request)],
+    [RequestCode.GET_SUBSCRIPTIONGROUP_CONFIG, request => groupReply(groups, request)],
+  ]
+}
+
+async function put(groups: SubscriptionGroups, changed: readonly SubscriptionGroup[]): Promise<Reply> {
+  await Promise.all(changed.map(group => groups.put(group)))
+  return DONE
+}
+
+async function remove(
+  groups: SubscriptionGroups,
+  offsets: ConsumerOffsets,
+  { command }: RemotingRequest,
+): Promise<Reply> {
+  const name = textField(command, 'groupName')
+  if (booleanField(command, 'cleanOffset', false)) offsets.remove(name)
+  await Promise.all([groups.remove(name), offsets.flush()])
+  return DONE
+}
+
+/** All groups, or with `groupSeq` and `maxGroupNum` a slice in name order. */
+function allGroupsReply(groups: SubscriptionGroups, { command }: RemotingRequest): Reply {
+  const names = groups.names()
+  const begin = optionalIntegerField(command, 'groupSeq')
+  const count = optionalIntegerField(command, 'maxGroupNum') ?? names.length
+  const wanted = begin === undefined ? names : [...names].sort().slice(begin, begin + count)
+  const table = wanted.flatMap(name => {
+    const group = groups.find(name)
+    return group ? [[name, subscriptionGroupJson(group)] as const] : []
+  })
+  return jsonReply(
+    { dataVersion: asJson(groups.dataVersion), forbiddenTable: {}, subscriptionGroupTable: new Map(table) },
+    { totalGroupNum: String(names.length) },
+  )
+}
+
+function groupReply(groups: SubscriptionGroups, { command }: RemotingRequest): Reply {
+  const name = textField(command, 'group')
+  const group = groups.ensure(name)
+  if (!group) throw new Refusal(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `No group in this broker. group: ${name}`)
+  return { ...DONE, body: formatJsonBody(subscriptionGroupJson(group)) }
+}
