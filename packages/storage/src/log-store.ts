@@ -25,6 +25,8 @@ export interface LogStoreOptions {
   readonly environment: Environment
   /** Holds `commitlog/` (Apache's format) and `millrace/index/` (LMDB). Created when missing. */
   readonly directory: string
+  /** The log's own directory; default `commitlog` in `directory`. */
+  readonly logDirectory?: string
   /** When a message counts as stored: 'sync' after fdatasync, 'async' when the operating system has it. */
   readonly flush: 'sync' | 'async'
   /** Size of one log file; fixed for the life of a store. Default 1 GiB, Apache's. */
@@ -164,7 +166,7 @@ export class LogStore implements MessageStore {
         `a message body of up to ${bodyBytesMax} bytes needs a ring of at least ${recordBytesMax * 2} bytes and log files of twice that; raise ringBytes (${ringBytes}) and fileBytes (${fileBytes}), or lower the message size`,
       )
     }
-    const files = new LogFiles(environment.disk, `${options.directory}/commitlog`, fileBytes)
+    const files = new LogFiles(environment.disk, options.logDirectory ?? `${options.directory}/commitlog`, fileBytes)
     const indexPath = `${options.directory}/millrace/index`
     const indexStore = await KeyValueStore.open(indexPath, { environment, durability: 'committed' })
     try {

@@ -1,7 +1,7 @@
 import { peekCode, RequestCode, ResponseCode } from '@millrace/core'
 import type { FrameServer, RemotingConnection, Taken } from '../listener/connection.js'
 import type { RemotingRequest } from '../listener/peer.js'
-import type { HandlerTable } from '../requests/answer.js'
+import type { Handler } from '../requests/answer.js'
 import type { PullPath } from './pull/pull-path.js'
 import type { SendPath } from './send/send-path.js'
 
@@ -14,7 +14,7 @@ export interface HotPaths {
 /** Hands each frame to what serves its code. */
 export class CodeFrameServer implements FrameServer {
   constructor(
-    private readonly handlers: HandlerTable,
+    private readonly handlers: ReadonlyMap<number, Handler>,
     private readonly hotPaths: HotPaths | undefined,
   ) {}
 

@@ -16,6 +16,8 @@ interface FormatRecord {
 
 export interface MetadataStoreOptions {
   readonly environment: Environment
+  /** What a resolved write means; see `KeyValueStore`. Default 'flushed'. */
+  readonly durability?: 'flushed' | 'committed'
   /** Told once, when a write failed and the store has become read-only. */
   readonly onFailure?: (error: MillraceError) => void
 }
@@ -48,7 +50,7 @@ export class MetadataStore {
     const lock = lockDirectory(directory)
     let store: KeyValueStore | undefined
     try {
-      store = await KeyValueStore.open(join(directory, 'metadata'), { ...options, durability: 'flushed' })
+      store = await KeyValueStore.open(join(directory, 'metadata'), { durability: 'flushed', ...options })
       return await MetadataStore.over(store, {
         clock: options.environment.clock,
         name: directory,

@@ -1,0 +1,74 @@
+import { type ActorSystem, type Environment, formatProperties } from '@millrace/core'
+import type { LogStore } from '@millrace/storage'
+import type { BrokerControl } from '../broker/broker-control.js'
+import { BrokerCounters } from '../broker/counters.js'
+import { CodeFrameServer, type HotPaths } from '../broker/frame-server.js'
+import { PullPath } from '../broker/pull/pull-path.js'
+import { retention } from '../broker/retention/retention.js'
+import { GeneralSend, SEND_REQUESTS } from '../broker/send/general-send.js'
+import { SendPath } from '../broker/send/send-path.js'
+import type { BrokerConfig } from '../config/index.js'
+import type { FrameServer } from '../listener/connection.js'
+import type { Handler } from '../requests/answer.js'
+
+/** Sends and pulls of one broker, put together. */
+export class DataPath {
+  readonly counters = new BrokerCounters()
+  /** Port under which clients reach the broker; part of message ids. */
+  brokerPort = 0
+  private paths: (HotPaths & { readonly general: GeneralSend }) | undefined
+
+  constructor(
+    private readonly config: BrokerConfig,
+    readonly store: LogStore,
+    private readonly environment: Environment,
+  ) {}
+
+  /** Connects the paths to topics, groups and delays, and retention to the store. */
+  open(control: BrokerControl, system: ActorSystem): void {
+    const { config, store, environment, counters } = this
+    const added = { CLUSTER: config.brokerClusterName, MSG_REGION: config.regionId, TRACE_ON: String(config.traceOn) }
+    const port = (): number => this.brokerPort
+    const { clock, random } = environment
+    const send = new SendPath(
+      config,
+      store,
+      control.topics,
+      clock,
+      random,
+      counters,
+      Buffer.from(formatProperties(added)),
+      port,
+    )
+    const pull = new PullPath(config, store, control.topics, control.groups.pull, environment, counters)
+    const policies = {
+      delayed: control.delay.schedule.bind(control.delay),
+      retried: control.retryTarget,
+    }
+    const general = new GeneralSend(config, store, control.topics, policies, environment, counters, added, port)
+    this.paths = { send, pull, general }
+    store.addListener({
+      written: position => send.written(position),
+      lost: (_position, error) => send.lost(error),
+      arrived: queue => pull.arrived(queue),
+    })
+    system.spawn(
+      'retention',
+      retention({ config, store, space: () => environment.disk.space(config.storePathRootDir), onFreed: () => {} }),
+    )
+  }
+
+  /** Serves all frames: sends and pulls here, the rest by `handlers`. */
+  server(handlers: ReadonlyMap<number, Handler>): FrameServer {
+    const { paths } = this
+    if (paths === undefined) throw new Error('open comes first')
+    const all = new Map(handlers)
+    for (const code of SEND_REQUESTS) all.set(code, paths.general.handler)
+    return new CodeFrameServer(all, paths)
+  }
+
+  /** Serves `handlers` alone: a nameserver. */
+  static without(handlers: ReadonlyMap<number, Handler>): FrameServer {
+    return new CodeFrameServer(handlers, undefined)
+  }
+}

@@ -1,0 +1,143 @@
+import 'reflect-metadata'
+import { join } from 'node:path'
+import { createActorSystem, type Environment, formatAddress, type NetAddress } from '@millrace/core'
+import { LogStore, MetadataStore, type RecoveryProgress, type StoreState } from '@millrace/storage'
+import { container, instanceCachingFactory } from 'tsyringe'
+import type { LoadedConfig } from '../config/index.js'
+import { createControlPlane } from '../control-plane.js'
+import { Listener } from '../listener/listener.js'
+import { DataPath } from './data-path.js'
+import { TOKEN } from './tokens.js'
+
+/** What a service tells the people who run it. */
+export interface ServiceNotices {
+  /** The log is being read to find its end, or to rebuild the index. */
+  readonly onRecovery?: RecoveryProgress
+  /** The store takes writes again, is full, or has failed. */
+  readonly onStore?: (state: StoreState, reason: string) => void
+  /** A torn record at the end of the log was cut off: it was never acknowledged. */
+  readonly onTornTail?: (position: number) => void
+}
+
+/** A running nameserver, broker, or both. */
+export interface Service {
+  /** `host:port` of each role that runs here. */
+  readonly addresses: { readonly nameserver?: string; readonly broker?: string }
+  /** Lets connections go, brings everything to disk, and gives the directory free. Idempotent. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the roles that `config` names. Resolves when clients can be served.
+ * @throws MillraceError STORE_LOCKED | STORE_CORRUPT | DISK_FAILED | INVALID_CONFIG | ADDRESS_IN_USE | NETWORK
+ */
+export async function startService(
+  config: LoadedConfig,
+  environment: Environment,
+  notices: ServiceNotices = {},
+): Promise<Service> {
+  const cleanups: (() => Promise<unknown> | void)[] = []
+  const stop = once(async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  })
+  try {
+    return await start(config, environment, notices, cleanups, stop)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function start(
+  config: LoadedConfig,
+  environment: Environment,
+  notices: ServiceNotices,
+  cleanups: (() => Promise<unknown> | void)[],
+  stop: () => Promise<void>,
+): Promise<Service> {
+  const isBroker = config.roles.includes('broker')
+  const isNameserver = config.roles.includes('nameserver')
+  const scope = container.createChildContainer()
+  scope.register(TOKEN.config, { useValue: config })
+  scope.register(TOKEN.environment, { useValue: environment })
+  scope.register(TOKEN.system, { useFactory: instanceCachingFactory(() => createActorSystem('millrace', environment)) })
+  const system = scope.resolve(TOKEN.system)
+  cleanups.push(() => system.stop())
+
+  const root = config.broker.storePathRootDir
+  const metadata = await MetadataStore.open(isBroker ? root : join(root, 'nameserver'), {
+    environment,
+    durability: config.broker.flushDiskType === 'SYNC_FLUSH' ? 'flushed' : 'committed',
+  })
+  cleanups.push(() => metadata.close())
+  scope.register(TOKEN.metadata, { useValue: metadata })
+  if (isBroker) {
+    const store = await openStore(config, environment, notices)
+    cleanups.push(() => store.close())
+    scope.register(TOKEN.store, { useValue: store })
+  }
+
+  const dataPath = isBroker ? new DataPath(config.broker, scope.resolve(TOKEN.store), environment) : undefined
+  const control = createControlPlane({
+    system,
+    metadata,
+    nameserver: isNameserver ? { config: config.nameserver } : undefined,
+    broker: dataPath && { config: config.broker, store: dataPath.store, runtime: dataPath.counters },
+  })
+  cleanups.push(() => control.stop())
+  if (control.broker) dataPath?.open(control.broker, system)
+
+  const listener = new Listener(environment, dataPath?.server(control.handlers) ?? DataPath.without(control.handlers), {
+    connectionsMax: config.broker.connectionsMax,
+    frameBytesMax: config.broker.frameBytesMax,
+    idleMs: config.broker.channelExpiredTimeout,
+  })
+  cleanups.push(async () => {
+    await listener.stopAccepting()
+    listener.closeAll()
+  })
+  const host = config.broker.bindAddress
+  const addresses: { nameserver?: NetAddress; broker?: NetAddress } = {}
+  if (isBroker) {
+    addresses.broker = await listener.listen({ host, port: config.broker.listenPort })
+    dataPath!.brokerPort = addresses.broker.port
+    await control.start(addresses.broker.port)
+  }
+  // Last, so that whoever reaches the nameserver finds the broker.
+  if (isNameserver) {
+    addresses.nameserver = await listener.listen({
+      host: config.nameserver.bindAddress,
+      port: config.nameserver.listenPort,
+    })
+  }
+  return {
+    addresses: {
+      ...(addresses.nameserver && { nameserver: formatAddress(addresses.nameserver) }),
+      ...(addresses.broker && { broker: formatAddress(addresses.broker) }),
+    },
+    stop,
+  }
+}
+
+async function openStore(config: LoadedConfig, environment: Environment, notices: ServiceNotices): Promise<LogStore> {
+  const { broker } = config
+  const store = await LogStore.open({
+    environment,
+    directory: broker.storePathRootDir,
+    ...(broker.storePathCommitLog !== '' && { logDirectory: broker.storePathCommitLog }),
+    flush: broker.flushDiskType === 'SYNC_FLUSH' ? 'sync' : 'async',
+    fileBytes: broker.mapedFileSizeCommitLog,
+    ringBytes: broker.ringBytes,
+    bodyBytesMax: broker.maxMessageSize,
+    syncIntervalMs: broker.flushIntervalCommitLog,
+    ...(notices.onRecovery && { onRecovery: notices.onRecovery }),
+    ...(notices.onStore && { onState: notices.onStore }),
+  })
+  if (store.recovered.isTailTorn) notices.onTornTail?.(store.recovered.end)
+  return store
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  return () => (running ??= work())
+}
