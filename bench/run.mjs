@@ -132,7 +132,7 @@ async function measureAll() {
  * @param {import('./side-by-side/brokers.mjs').Kind} kind
  * @param {readonly import('./side-by-side/stages.mjs').Stage[]} chosen
  * @param {string} dir
- * @param {(one: { stage: string, figures?: import('./side-by-side/stages.mjs').Figures, failure?: string }) => void} done
+ * @param {(one: { stage: string, figures?: import('./side-by-side/stages.mjs').Figures, failure?: string, notes: string[] }) => void} done
  */
 async function measureRound(kind, chosen, dir, done) {
   const sessions = [
@@ -144,7 +144,10 @@ async function measureRound(kind, chosen, dir, done) {
     const flush = session[0]?.session === 'sync' ? 'sync' : 'async'
     const store = join(dir, 'store')
     const server = await kind.start({ flush, dir: store })
-    const context = { server, dir: store, isQuick: options.quick, broker: kind.id }
+    /** @type {string[]} */
+    const notes = []
+    const note = (/** @type {string} */ text) => void notes.push(text)
+    const context = { server, dir: store, isQuick: options.quick, broker: kind.id, note }
     try {
       if (session[0]?.session !== 'own') {
         await untilAccepting(server)
@@ -152,14 +155,16 @@ async function measureRound(kind, chosen, dir, done) {
       }
       for (const stage of session) {
         try {
-          done({ stage: stage.id, figures: await stage.run(context) })
+          const figures = await stage.run(context)
+          done({ stage: stage.id, figures, notes: notes.splice(0) })
         } catch (error) {
-          done({ stage: stage.id, failure: error instanceof Error ? error.message : String(error) })
+          const failure = error instanceof Error ? error.message : String(error)
+          done({ stage: stage.id, failure, notes: notes.splice(0) })
         }
       }
     } catch (error) {
       const failure = `did not get ready: ${error instanceof Error ? error.message : String(error)}`
-      for (const stage of session) done({ stage: stage.id, failure })
+      for (const stage of session) done({ stage: stage.id, failure, notes: [] })
     } finally {
       await server.stop()
       await wipe(dir)

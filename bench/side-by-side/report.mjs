@@ -9,6 +9,7 @@ import { median } from './tools.mjs'
  * @property {number} round
  * @property {number} load1 Load average when it was taken.
  * @property {import('./stages.mjs').Figures} [figures]
+ * @property {string[]} notes
  * @property {string} [failure]
  *
  * @typedef {object} Results
@@ -94,6 +95,7 @@ function bar(value, most) {
 function tables(results, mark) {
   const measured = stages.filter(stage => results.measurements.some(one => one.stage === stage.id))
   const judged = verdicts(results)
+  const hasOurs = results.measurements.some(one => one.broker === 'millrace')
   return measured.map(stage => {
     const rows = stage.shows
       .map(metric => ({
@@ -104,7 +106,7 @@ function tables(results, mark) {
       .filter(({ ours, theirs }) => ours !== undefined || theirs !== undefined)
     const lead = rows.find(({ metric }) => metric === stage.shows[0])
     const most = Math.max(lead?.ours ?? 0, lead?.theirs ?? 0)
-    const failures = results.measurements.filter(one => one.stage === stage.id && one.failure)
+    const taken = results.measurements.filter(one => one.stage === stage.id)
     return {
       title: stage.title,
       rows: rows.map(({ metric, ours, theirs }) => ({
@@ -113,9 +115,18 @@ function tables(results, mark) {
         theirs: show(metric, theirs),
         ratio: ours !== undefined && theirs ? `${(ours / theirs).toFixed(2)}×` : '–',
       })),
-      bars: lead ? [`Millrace ${bar(lead.ours, most)}`, `Apache   ${bar(lead.theirs, most)}`] : [],
-      verdicts: judged.filter(one => one.stage === stage.id).map(one => `${mark(one.passed)} ${one.text}`),
-      failures: failures.map(one => `${one.broker}, round ${one.round}: ${one.failure}`),
+      bars: [
+        ...(lead?.ours === undefined ? [] : [`Millrace ${bar(lead.ours, most)}`]),
+        ...(lead?.theirs === undefined ? [] : [`Apache   ${bar(lead.theirs, most)}`]),
+      ],
+      verdicts: !hasOurs
+        ? []
+        : judged.filter(one => one.stage === stage.id).map(one => `${mark(one.passed)} ${one.text}`),
+      remarks: taken.flatMap(one =>
+        [...(one.failure ? [`failed: ${one.failure}`] : []), ...one.notes].map(
+          text => `${one.broker}, round ${one.round}: ${text}`,
+        ),
+      ),
     }
   })
 }
@@ -159,7 +170,7 @@ export function terminal(results) {
     for (const row of table.rows) {
       out.push(`  ${row.name.padEnd(28)}${row.ours.padStart(16)}${row.theirs.padStart(18)}${row.ratio.padStart(10)}`)
     }
-    out.push(...table.verdicts.map(line => `  ${line}`), ...table.failures.map(line => `  ! ${line}`))
+    out.push(...table.verdicts.map(line => `  ${line}`), ...table.remarks.map(line => `  ! ${line}`))
   }
   const raw = rawSyncLine(results)
   if (raw) out.push('', raw)
@@ -189,7 +200,7 @@ export function markdown(results) {
       out.push('', '```', ...table.bars, '```')
     }
     if (table.verdicts.length > 0) out.push('', ...table.verdicts.map(line => `- ${line}`))
-    if (table.failures.length > 0) out.push('', ...table.failures.map(line => `- failed: ${line}`))
+    if (table.remarks.length > 0) out.push('', ...table.remarks.map(line => `- ${line}`))
   }
   const raw = rawSyncLine(results)
   if (raw) out.push('', '## The disk', '', raw)

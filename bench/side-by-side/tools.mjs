@@ -80,5 +80,5 @@ export function median(values) {
   if (sorted.length === 0) return undefined
   return sorted.length % 2
     ? sorted[middle]
-    : /** @type {number} */ ((sorted[middle - 1]) + /** @type {number} */ (sorted[middle])) / 2
+    : /** @type {number} */ (sorted[middle - 1] + /** @type {number} */ (sorted[middle])) / 2
 }
