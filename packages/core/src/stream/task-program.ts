@@ -121,6 +121,12 @@ export class TaskProgram {
     return this.#offset
   }
 
+  /** Reads on at `offset`: the first start, or when the queue no longer holds what would come next. */
+  startAt(offset: number): void {
+    this.#offset = offset
+    this.#hasProgress = true
+  }
+
   /** Event time up to which results are complete; minus infinity at first. */
   get watermark(): number {
     return this.#watermark

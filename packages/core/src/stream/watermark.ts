@@ -14,6 +14,8 @@ export class WatermarkTracker {
     this.#inputs = [...inputs]
     this.#isIdle = inputs.map(() => false)
     this.#watermark = watermark
+    // What was stored may be from between an input's advance and the results that were due at it.
+    this.#update()
   }
 
   get watermark(): number {
