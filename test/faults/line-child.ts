@@ -10,6 +10,8 @@ export interface Exit {
 export class LineChild {
   readonly process: ChildProcess
   readonly exited: Promise<Exit>
+  /** It has ended, and all that it wrote has been read. */
+  readonly closed: Promise<void>
   /** Everything on stderr, and lines of stdout that are not JSON. */
   log = ''
   readonly #lines: unknown[] = []
@@ -22,8 +24,8 @@ export class LineChild {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     this.exited = new Promise(resolve => this.process.once('exit', (code, signal) => resolve({ code, signal })))
-    // 'close' comes after the last line has been read.
-    this.process.once('close', () => {
+    this.closed = new Promise(resolve => this.process.once('close', () => resolve()))
+    void this.closed.then(() => {
       for (const { lost } of this.#answers.values()) lost(new Error('the child ended before it answered'))
       this.#answers.clear()
     })
@@ -45,10 +47,9 @@ export class LineChild {
     return new Promise<T>((resolve, reject) => {
       const fail = (why: string) => reject(new Error(`${why}; its log:\n${this.log.slice(-4000)}`))
       const timer = setTimeout(() => fail(`the child did not answer in ${timeoutMs} ms`), timeoutMs)
-      void this.exited.then(exit => {
+      void this.closed.then(() => {
         clearTimeout(timer)
-        // Lines that came with the exit are still in the pipe.
-        setTimeout(() => fail(`the child ended (${exit.signal ?? exit.code}) before it answered`), 200)
+        fail(`the child ended (${this.process.signalCode ?? this.process.exitCode}) before it answered`)
       })
       this.#waiters.push({
         matches: test,
