@@ -1,5 +1,5 @@
-import type { Subject, Subscription } from 'rxjs'
 import type { Cancel } from '../ports/scheduler.js'
+import type { ActorPipeline } from './pipeline.js'
 
 /**
  * Why an actor is being closed. `stop` is for good; `passivate` closes a virtual actor until its next message; `restart` starts it
@@ -15,10 +15,7 @@ export class CellLife<Child, M> {
   /** Who watches this actor, and what to tell it. */
   watchers: Map<Child, unknown[]> | undefined = undefined
   watching: Set<Child> | undefined = undefined
-  inbox: Subject<readonly M[]> | undefined = undefined
-  pipeline: Subscription | undefined = undefined
-  /** The batch that is in the pipeline right now. */
-  published: readonly M[] = []
+  pipeline: ActorPipeline<M> | undefined = undefined
   /** Monotonic times of the failures that led to a restart. */
   readonly failuresMs: number[] = []
   restartCount = 0

@@ -1,5 +1,3 @@
-import { Observable, Subject } from 'rxjs'
-import { assert } from '../assert.js'
 import { MillraceError } from '../errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { Environment } from '../ports/environment.js'
@@ -21,6 +19,7 @@ import {
   STREAM,
   SUSPENDED,
 } from './mailbox.js'
+import { ActorPipeline, type PipelineOwner } from './pipeline.js'
 import { judge } from './supervision.js'
 import type { SystemCore } from './system-core.js'
 import type { ActorContext, ActorFailure, ActorRef, ActorSystem, Behavior, SpawnOptions } from './types.js'
@@ -41,7 +40,7 @@ export interface Family<M> {
  * Closing goes through the same steps for each goal: timers, watches and pipeline end at once; then the children stop;
  * then the cleanups run; then the actor is stopped, inactive, or waits for its restart. `stop` overrides the other goals.
  */
-export class ActorCell<M> extends Mailbox<M> implements ActorContext<M> {
+export class ActorCell<M> extends Mailbox<M> implements ActorContext<M>, PipelineOwner<M> {
   readonly name: string
   readonly parent: AnyCell | undefined
   /** Undefined for virtual actors: their family makes it anew each time. */
@@ -183,6 +182,18 @@ export class ActorCell<M> extends Mailbox<M> implements ActorContext<M> {
     }
   }
 
+  subscribed(): void {
+    if (this.depth > 0 && !this.isScheduled) this.wake()
+  }
+
+  failed(error: unknown, batch: readonly M[]): void {
+    this.fail(error, batch)
+  }
+
+  completed(): void {
+    this.stop()
+  }
+
   /** Resolves when the actor has stopped. */
   whenStopped(): Promise<void> {
     if (this.state === STOPPED) return Promise.resolve()
@@ -201,7 +212,7 @@ export class ActorCell<M> extends Mailbox<M> implements ActorContext<M> {
   }
 
   protected override get hasSubscriber(): boolean {
-    return this.life?.inbox?.observed === true
+    return this.life?.pipeline?.hasSubscriber === true
   }
 
   protected override start(): void {
@@ -213,8 +224,10 @@ export class ActorCell<M> extends Mailbox<M> implements ActorContext<M> {
         behavior = plan.start(this)
         plan = planOf(behavior)
       }
-      if (!plan) this.#openPipeline(behavior)
-      else {
+      if (!plan) {
+        this.mode = STREAM
+        this.ensureLife().pipeline = new ActorPipeline(behavior, this, this)
+      } else {
         this.mode = plan.kind === 'each' ? EACH : BATCH
         this.handle = plan.handle as (input: never, context: never) => void
       }
@@ -225,11 +238,7 @@ export class ActorCell<M> extends Mailbox<M> implements ActorContext<M> {
   }
 
   protected override publish(batch: readonly M[]): void {
-    const { life } = this
-    assert(life?.inbox, 'a pipeline has an inbox')
-    life.published = batch
-    life.inbox.next(batch)
-    life.published = []
+    this.life?.pipeline?.publish(batch)
   }
 
   protected override successor(): Mailbox<M> | undefined {
@@ -269,8 +278,8 @@ export class ActorCell<M> extends Mailbox<M> implements ActorContext<M> {
     if (life.goal === 'stop' || life.losesMessages) this.discard()
     if (life.losesMessages) this.failAsks()
     this.handle = undefined
-    life.pipeline?.unsubscribe()
-    life.pipeline = life.inbox = undefined
+    life.pipeline?.close()
+    life.pipeline = undefined
     for (const cancel of life.timers ?? []) cancel()
     life.timers = undefined
     for (const watched of life.watching ?? []) watched.life?.watchers?.delete(this.asParent)
@@ -323,29 +332,6 @@ export class ActorCell<M> extends Mailbox<M> implements ActorContext<M> {
     return cancel
   }
 
-  #openPipeline(behavior: Behavior<M>): void {
-    this.mode = STREAM
-    const life = this.ensureLife()
-    const subject = new Subject<readonly M[]>()
-    life.inbox = subject
-    const inbox = new Observable<readonly M[]>(subscriber => {
-      const subscription = subject.subscribe(subscriber)
-      if (this.depth > 0 && !this.isScheduled) this.wake()
-      return subscription
-    })
-    const isCurrent = (): boolean => life.inbox === subject
-    const pipeline = behavior(inbox, this).subscribe({
-      error: error => {
-        if (isCurrent()) this.fail(error, life.published)
-      },
-      complete: () => {
-        if (isCurrent()) this.close(this.isVirtual ? 'passivate' : 'stop')
-      },
-    })
-    if (isCurrent()) life.pipeline = pipeline
-    else pipeline.unsubscribe()
-  }
-
   #childStopped(child: AnyCell): void {
     const children = this.life?.children
     if (children?.get(child.name) === child) children.delete(child.name)
@@ -365,7 +351,7 @@ export class ActorCell<M> extends Mailbox<M> implements ActorContext<M> {
       try {
         const result = cleanup()
         if (result) {
-          result.catch((error: unknown) => this.#reportCleanup(error)).then(() => this.#cleanUp())
+          void result.catch((error: unknown) => this.#reportCleanup(error)).then(() => this.#cleanUp())
           return
         }
       } catch (error) {

@@ -10,7 +10,7 @@ export const nodeScheduler: Scheduler = {
   after,
   // A third of the cost of queueMicrotask, which makes an async resource each time.
   microtask: work => {
-    SETTLED.then(work)
+    void SETTLED.then(work)
   },
   turn: work => {
     setImmediate(work)

@@ -8,7 +8,7 @@ import type { Random } from '../ports/random.js'
 import type { Scheduler } from '../ports/scheduler.js'
 import { EventQueue } from './event-queue.js'
 import { memoryDisk } from './memory-disk.js'
-import { flushContinuations } from './node-flush.js'
+import { amongContinuations, flushContinuations } from './node-flush.js'
 import { SeededRandom } from './seeded-random.js'
 import { TraceHash } from './trace-hash.js'
 
@@ -84,7 +84,7 @@ class SeededSimulation implements Simulation {
         const event = events.add(this.#elapsedMs + Math.max(delayMs, 0), work, timer?.unref === true)
         return () => events.cancel(event)
       },
-      microtask: work => queueMicrotask(work),
+      microtask: amongContinuations,
       turn: work => {
         events.add(this.#elapsedMs + TURN_MS, work, false)
       },

@@ -15,15 +15,26 @@ import { simulate } from '../../src/testkit/index.js'
 const ACTOR_COUNT = 4
 const SENDER_COUNT = 3
 
-/** `poison` makes the handler throw; the others carry who sent them and its how-manieth message to that actor they are. */
 interface Told {
   readonly sender: number
+  /** Grows with each message told in the program. */
   readonly sequence: number
+  /** The handler throws. */
   readonly isPoison: boolean
+  /** Above 0, the handler first tells its own actor two messages: one like this with one level less, and a plain one. */
+  readonly echoDepth: number
 }
 
+const SELF = SENDER_COUNT
+
 type Step =
-  | { readonly kind: 'tell'; readonly sender: number; readonly target: number; readonly isPoison: boolean }
+  | {
+      readonly kind: 'tell'
+      readonly sender: number
+      readonly target: number
+      readonly isPoison: boolean
+      readonly echoDepth: number
+    }
   | { readonly kind: 'burst'; readonly sender: number; readonly target: number; readonly count: number }
   | { readonly kind: 'stop'; readonly target: number }
   | { readonly kind: 'spawn'; readonly target: number }
@@ -32,7 +43,16 @@ type Step =
 const sender = fc.nat(SENDER_COUNT - 1)
 const target = fc.nat(ACTOR_COUNT - 1)
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ kind: fc.constant('tell' as const), sender, target, isPoison: fc.boolean() }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('tell' as const),
+      sender,
+      target,
+      isPoison: fc.boolean(),
+      echoDepth: fc.nat(2),
+    }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -100,7 +120,7 @@ describe('random programs', () => {
           const ref = (action.sender === 0 ? refs.get(key) : undefined) ?? family.get(key)
           refs.set(key, ref)
           for (let i = 0; i < (action.kind === 'burst' ? action.count : 1); i++)
-            ref.tell(next(key, action.sender, false, told))
+            ref.tell(next(key, { sender: action.sender }, told))
         }
         await simulation.run(simulation.clock.now() + 1_000)
         expect(handled.sort()).toEqual(told.sort())
@@ -135,6 +155,10 @@ async function play(steps: readonly Step[], seed: number, options: SpawnOptions)
             if (message === 'stop') context.stop()
             else {
               note(name, message, handled, orders)
+              if (message.echoDepth > 0) {
+                context.self.tell(next(name, { ...message, sender: SELF, echoDepth: message.echoDepth - 1 }, told))
+                context.self.tell(next(name, { sender: SELF }, told))
+              }
               if (message.isPoison) throw new Error('poison')
             }
           })
@@ -154,8 +178,8 @@ async function play(steps: readonly Step[], seed: number, options: SpawnOptions)
       const ref = refs.get(String(action.target))!
       const name = ref.path.slice(ref.path.indexOf('/') + 1)
       if (action.kind === 'stop') ref.tell('stop')
-      else if (action.kind === 'tell') ref.tell(next(name, action.sender, action.isPoison, told))
-      else for (let i = 0; i < action.count; i++) ref.tell(next(name, action.sender, false, told))
+      else if (action.kind === 'tell') ref.tell(next(name, action, told))
+      else for (let i = 0; i < action.count; i++) ref.tell(next(name, { sender: action.sender }, told))
     }
   }
   await simulation.run(simulation.clock.now() + 60_000)
@@ -165,8 +189,9 @@ async function play(steps: readonly Step[], seed: number, options: SpawnOptions)
 }
 
 /** The next message of a sender to an actor; noted in `told`. */
-function next(name: string, from: number, isPoison: boolean, told: string[]): Told {
-  const message: Told = { sender: from, sequence: told.length, isPoison }
+function next(name: string, from: Partial<Told> & { readonly sender: number }, told: string[]): Told {
+  const { sender, isPoison = false, echoDepth = 0 } = from
+  const message: Told = { sender, sequence: told.length, isPoison, echoDepth }
   told.push(identity(name, message))
   return message
 }
