@@ -11,7 +11,10 @@ afterEach(() => world.stop())
 const { GET_ROUTEINFO_BY_TOPIC, GET_BROKER_CLUSTER_INFO, REGISTER_BROKER } = RequestCode
 
 interface Route {
-  readonly brokerDatas: readonly { readonly brokerName: string; readonly brokerAddrs: Readonly<Record<string, string>> }[]
+  readonly brokerDatas: readonly {
+    readonly brokerName: string
+    readonly brokerAddrs: Readonly<Record<string, string>>
+  }[]
   readonly queueDatas: readonly { readonly brokerName: string; readonly perm: number; readonly readQueueNums: number }[]
 }
 
@@ -177,7 +180,8 @@ describe('nameserver and broker in one process', () => {
 
   it('clears and sets the write permission of all topics of a broker', async () => {
     world = await createWorld()
-    const { length } = ((await world.read(RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER)) as { topicList: string[] }).topicList
+    const { length } = ((await world.read(RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER)) as { topicList: string[] })
+      .topicList
     const broker = { brokerName: 'broker-a' }
     const wiped = await world.ask(RequestCode.WIPE_WRITE_PERM_OF_BROKER, broker)
     expect(wiped.extFields).toEqual({ wipeTopicCount: String(length) })

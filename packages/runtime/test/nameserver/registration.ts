@@ -9,7 +9,12 @@ export interface RegistrationOptions {
 }
 
 /** What a broker named broker-b at 10.0.0.2 would send with [103]. */
-export function registration({ counter = 1, heartbeatTimeoutMillis, isCompressed = false, topics }: RegistrationOptions): {
+export function registration({
+  counter = 1,
+  heartbeatTimeoutMillis,
+  isCompressed = false,
+  topics,
+}: RegistrationOptions): {
   readonly fields: Readonly<Record<string, string>>
   readonly body: Buffer
   readonly dataVersion: object
@@ -33,7 +38,14 @@ function plain(dataVersion: object, topics: Readonly<Record<string, number>>): B
   const topicConfigTable = Object.fromEntries(
     Object.entries(topics).map(([topicName, queues]) => [
       topicName,
-      { topicName, readQueueNums: queues, writeQueueNums: queues, perm: 6, topicFilterType: 'SINGLE_TAG', order: false },
+      {
+        topicName,
+        readQueueNums: queues,
+        writeQueueNums: queues,
+        perm: 6,
+        topicFilterType: 'SINGLE_TAG',
+        order: false,
+      },
     ]),
   )
   return Buffer.from(
@@ -44,13 +56,7 @@ function plain(dataVersion: object, topics: Readonly<Record<string, number>>): B
 function compressed(dataVersion: object, topics: Readonly<Record<string, number>>): Buffer {
   const lines = Object.entries(topics).map(([name, queues]) => `${name} ${queues} ${queues} 6 SINGLE_TAG {}`)
   return deflateSync(
-    Buffer.concat([
-      text(JSON.stringify(dataVersion)),
-      length(lines.length),
-      ...lines.map(text),
-      text('[]'),
-      length(0),
-    ]),
+    Buffer.concat([text(JSON.stringify(dataVersion)), length(lines.length), ...lines.map(text), text('[]'), length(0)]),
   )
 }
 

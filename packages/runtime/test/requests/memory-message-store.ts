@@ -1,4 +1,11 @@
-import { type Clock, decodeMessage, encodeMessage, MillraceError, parseProperties, type StoredMessage } from '@millrace/core'
+import {
+  type Clock,
+  decodeMessage,
+  encodeMessage,
+  MillraceError,
+  parseProperties,
+  type StoredMessage,
+} from '@millrace/core'
 import type { Appended, MessageStore, MessageToAppend, QueueEntry } from '@millrace/storage'
 
 /** A message store without a disk: what is appended can be read at once. */
@@ -91,7 +98,10 @@ function decoded(record: Buffer): StoredMessage {
 const HOST = { host: '127.0.0.1', port: 10911 }
 
 /** A plain message. */
-export function message(topic: string, options: Partial<MessageToAppend> & { readonly text?: string } = {}): MessageToAppend {
+export function message(
+  topic: string,
+  options: Partial<MessageToAppend> & { readonly text?: string } = {},
+): MessageToAppend {
   const { text = '', ...rest } = options
   return {
     topic,
