@@ -69,6 +69,14 @@ export {
   type TopicConfig,
   type TopicConfigTable,
 } from './protocol/body/topic-config.js'
+export { peekCode } from './protocol/hot/header-scan.js'
+export { PropertyScan, scanProperties } from './protocol/hot/property-scan.js'
+export { PULL_REPLY_HEADER_BYTES_MAX, type PullReply, writePullReplyHeader } from './protocol/hot/pull-reply.js'
+export { PullScan, scanPull } from './protocol/hot/pull-scan.js'
+export { type RecordFields, recordLength, writeRecord } from './protocol/hot/record-writer.js'
+export { type SendReply, SendReplyTemplate, sendReplyLengthMax, writeSendReply } from './protocol/hot/send-reply.js'
+export { SendScan, scanSend } from './protocol/hot/send-scan.js'
+export { unescapeInto } from './protocol/hot/unescape.js'
 export {
   formatJson,
   formatJsonBody,

@@ -1,0 +1,175 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { decimalLength, parseInteger, writeDecimal } from '../../../src/protocol/hot/bytes.js'
+import { PULL_REPLY_HEADER_BYTES_MAX, writePullReplyHeader } from '../../../src/protocol/hot/pull-reply.js'
+import { recordLength, writeRecord } from '../../../src/protocol/hot/record-writer.js'
+import { SendReplyTemplate, sendReplyLengthMax, writeSendReply } from '../../../src/protocol/hot/send-reply.js'
+import { parseIp } from '../../../src/protocol/message/host.js'
+import { offsetMessageId } from '../../../src/protocol/message/message-id.js'
+import { encodeMessage } from '../../../src/protocol/message/record.js'
+import { decodeFrame } from '../../../src/protocol/remoting/frame.js'
+
+const offset = fc.oneof(fc.maxSafeNat(), fc.nat(2_000_000_000))
+const host = fc.constantFrom('127.0.0.1', '10.4.5.6', '2001:db8:0:0:0:0:0:2')
+
+function decoded(bytes: Buffer, start: number, end: number) {
+  expect(bytes.readUInt32BE(start)).toBe(end - start - 4)
+  const result = decodeFrame(bytes, start + 4, end)
+  if (!result.ok) throw new Error(result.reason)
+  return { ...result.command, extFields: { ...result.command.extFields } }
+}
+
+it('writes and measures decimals', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.maxSafeInteger(), fc.integer(), fc.integer({ min: -20, max: 20 })), value => {
+      const target = Buffer.alloc(24)
+      const end = writeDecimal(target, 2, value)
+      expect(target.toString('latin1', 2, end)).toBe(String(value))
+      expect(decimalLength(value)).toBe(end - 2)
+      expect(parseInteger(target, 2, end)).toBe(value)
+    }),
+  )
+  for (const value of [999_999_999, 1_000_000_000, 999_999_999_999_999, 1e15, Number.MAX_SAFE_INTEGER, -1e9]) {
+    const target = Buffer.alloc(24)
+    expect(target.toString('latin1', 0, writeDecimal(target, 0, value))).toBe(String(value))
+    expect(decimalLength(value)).toBe(String(value).length)
+  }
+})
+
+describe('writeSendReply', () => {
+  const replies = fc.record({
+    isBinary: fc.boolean(),
+    opaque: fc.integer(),
+    code: fc.constantFrom(0, 10, 11, 12),
+    queueId: fc.nat(),
+    queueOffset: offset,
+    positions: fc.array(offset, { minLength: 1, maxLength: 4 }),
+    uniqueKey: fc.oneof(fc.constant('7F0000010A1B18B4AAC2000000000000'), fc.string({ unit: 'binary' })),
+    host,
+  })
+
+  it('writes a frame that the general codec reads', () => {
+    fc.assert(
+      fc.property(replies, fc.nat(20), ({ uniqueKey, host, ...reply }, at) => {
+        const storeHost = { host, port: 10_911 }
+        const transactionId = Buffer.from(`--${uniqueKey}--`)
+        const whole = {
+          ...reply,
+          template: new SendReplyTemplate(storeHost, { region: 'DefaultRegion', isTraceOn: true }),
+          positionCount: reply.positions.length,
+          transactionId,
+          transactionIdStart: 2,
+          transactionIdEnd: transactionId.length - 2,
+        }
+        const target = Buffer.alloc(at + sendReplyLengthMax(whole))
+        const end = writeSendReply(target, at, whole)
+        expect(end).toBeLessThanOrEqual(target.length)
+        expect(decoded(target, at, end)).toEqual({
+          code: reply.code,
+          language: 'JAVA',
+          version: 493,
+          opaque: reply.opaque,
+          flag: 1,
+          remark: undefined,
+          body: undefined,
+          serialization: reply.isBinary ? 'ROCKETMQ' : 'JSON',
+          extFields: {
+            msgId: reply.positions.map(position => offsetMessageId(storeHost, position)).join(','),
+            queueId: String(reply.queueId),
+            queueOffset: String(reply.queueOffset),
+            MSG_REGION: 'DefaultRegion',
+            TRACE_ON: 'true',
+            ...(uniqueKey === '' ? {} : { transactionId: uniqueKey }),
+          },
+        })
+      }),
+    )
+  })
+
+  it('refuses a broker host that is a name', () => {
+    expect(() => new SendReplyTemplate({ host: 'broker', port: 1 }, { region: '', isTraceOn: true })).toThrow(
+      /not an IP/,
+    )
+  })
+})
+
+it('writePullReplyHeader writes the head of a frame that the general codec reads', () => {
+  const replies = fc.record({
+    isBinary: fc.boolean(),
+    opaque: fc.integer(),
+    code: fc.constantFrom(0, 19, 20, 21),
+    remark: fc.constantFrom('', 'FOUND', 'OFFSET_OVERFLOW_BADLY'),
+    suggestWhichBrokerId: fc.nat(3),
+    nextBeginOffset: offset,
+    minOffset: offset,
+    maxOffset: offset,
+    topicSysFlag: fc.nat(1),
+    groupSysFlag: fc.nat(1),
+    body: fc.uint8Array({ maxLength: 40 }),
+  })
+  fc.assert(
+    fc.property(replies, fc.nat(20), ({ body, ...reply }, at) => {
+      const target = Buffer.alloc(at + PULL_REPLY_HEADER_BYTES_MAX + body.length)
+      const end = writePullReplyHeader(target, at, { ...reply, bodyLength: body.length })
+      expect(end - at).toBeLessThanOrEqual(PULL_REPLY_HEADER_BYTES_MAX)
+      target.set(body, end)
+      const { isBinary, code, opaque, remark, ...numbers } = reply
+      expect(decoded(target, at, end + body.length)).toEqual({
+        code,
+        language: 'JAVA',
+        version: 493,
+        opaque,
+        flag: 1,
+        remark: remark || undefined,
+        body: body.length > 0 ? Buffer.from(body) : undefined,
+        serialization: isBinary ? 'ROCKETMQ' : 'JSON',
+        extFields: Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, String(value)])),
+      })
+    }),
+  )
+})
+
+it('writeRecord writes the bytes of encodeMessage', () => {
+  const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map(array => Buffer.from(array))
+  const messages = fc.record({
+    topic: fc.string({ unit: fc.constantFrom('a', '%', '题'), maxLength: 100 }),
+    queueId: fc.integer(),
+    queueOffset: offset,
+    commitLogOffset: offset,
+    flag: fc.integer(),
+    sysFlag: fc.integer({ min: 0, max: 0xfff }),
+    bodyCrc: fc.nat(),
+    bornTimestamp: offset,
+    bornHost: fc.record({ host, port: fc.nat(65_535) }),
+    storeTimestamp: offset,
+    storeHost: fc.record({ host, port: fc.nat(65_535) }),
+    reconsumeTimes: fc.integer(),
+    preparedTransactionOffset: offset,
+    body: bytes(400),
+    properties: bytes(200),
+  })
+  const hostBytes = (address: { host: string; port: number }) => {
+    const port = Buffer.alloc(4)
+    port.writeInt32BE(address.port)
+    return Buffer.concat([parseIp(address.host) ?? Buffer.alloc(0), port])
+  }
+  fc.assert(
+    fc.property(messages, fc.nat(20), (message, at) => {
+      const record = {
+        ...message,
+        topic: Buffer.from(message.topic),
+        bornHost: hostBytes(message.bornHost),
+        storeHost: hostBytes(message.storeHost),
+        body: Buffer.concat([Buffer.from('##'), message.body]),
+        bodyStart: 2,
+        bodyEnd: 2 + message.body.length,
+        properties: Buffer.concat([Buffer.from('###'), message.properties]),
+        propertiesStart: 3,
+        propertiesEnd: 3 + message.properties.length,
+      }
+      const target = Buffer.alloc(at + recordLength(record))
+      expect(writeRecord(target, at, record)).toBe(target.length)
+      expect(target.subarray(at)).toEqual(encodeMessage(message))
+    }),
+  )
+})
