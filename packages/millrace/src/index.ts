@@ -36,6 +36,7 @@ export {
   type Pipeline,
   type PipelineDescription,
   pipeline,
+  queueOfKey,
   type Serde,
   type Sink,
   type Source,
@@ -51,6 +52,13 @@ export {
   type WindowedStream,
   type WindowSpec,
 } from '@millrace/core'
-export type { PipelineOptions, RunningPipeline } from '@millrace/runtime'
+export type { PipelineMetrics, RunningPipeline } from '@millrace/runtime'
 export type { BrokerConfig, ConfigModule, NameserverConfig } from '@millrace/runtime/config'
-export { createTestBroker, Millrace, messageOf, type StartOptions } from './millrace.js'
+export {
+  type ConnectOptions,
+  createTestBroker,
+  Millrace,
+  messageOf,
+  type RunOptions,
+  type StartOptions,
+} from './millrace.js'

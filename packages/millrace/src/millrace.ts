@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import {
   type Admin,
   Client,
@@ -35,6 +36,19 @@ export interface StartOptions {
   readonly config?: (Partial<BrokerConfig> & { readonly nameserver?: Partial<NameserverConfig> }) | undefined
 }
 
+export interface ConnectOptions {
+  /** Where the state of pipelines that run here stays. Default `./data`. */
+  readonly dataDir?: string | undefined
+}
+
+export interface RunOptions extends Omit<PipelineOptions, 'client' | 'environment' | 'stateDir'> {
+  /** Hears of records that are skipped, and of failures that are tried again. Default: a process warning. */
+  readonly onError?: ((error: Error) => void) | undefined
+}
+
+/** A broker in this process cannot be out of reach: when a send takes long, the machine is busy, and waiting is right. */
+const EMBEDDED_SEND_TIMEOUT_MS = 30_000
+
 type Cleanup = () => Promise<void>
 
 /**
@@ -47,14 +61,26 @@ export class Millrace {
   /** The client below `producer`, `consumer` and `admin`. */
   readonly client: Client
   readonly #environment: Environment
+  readonly #stateDir: string
+  readonly #producerDefaults: ProducerOptions
   readonly #cleanups: Cleanup[]
+  #producer: Producer | undefined
   #closing: Promise<void> | undefined
 
-  private constructor(client: Client, environment: Environment, nameserver: string | undefined, cleanups: Cleanup[]) {
-    this.client = client
-    this.nameserver = nameserver
-    this.#environment = environment
-    this.#cleanups = cleanups
+  private constructor(parts: {
+    readonly client: Client
+    readonly environment: Environment
+    readonly nameserver: string | undefined
+    readonly dataDir: string
+    readonly isEmbedded: boolean
+    readonly cleanups: Cleanup[]
+  }) {
+    this.client = parts.client
+    this.nameserver = parts.nameserver
+    this.#environment = parts.environment
+    this.#stateDir = join(parts.dataDir, 'pipelines')
+    this.#producerDefaults = parts.isEmbedded ? { timeoutMs: EMBEDDED_SEND_TIMEOUT_MS } : {}
+    this.#cleanups = parts.cleanups
   }
 
   /**
@@ -83,7 +109,14 @@ export class Millrace {
       if (nameserver === undefined) throw new Error('a service with both roles has a nameserver')
       const client = await Client.connect({ nameservers: nameserver, environment })
       cleanups.unshift(() => client.close())
-      return new Millrace(client, environment, options.listen ? nameserver : undefined, cleanups)
+      return new Millrace({
+        client,
+        environment,
+        nameserver: options.listen ? nameserver : undefined,
+        dataDir,
+        isEmbedded: true,
+        cleanups,
+      })
     } catch (error) {
       for (const cleanup of cleanups) await cleanup()
       throw error
@@ -95,10 +128,18 @@ export class Millrace {
    * @param nameservers  `host:9876`, several joined by `;`
    * @throws MillraceError INVALID_ARGUMENT, CONNECT_FAILED
    */
-  static async connect(nameservers: string): Promise<Millrace> {
+  static async connect(nameservers: string, options: ConnectOptions = {}): Promise<Millrace> {
     const environment = nodeEnvironment()
     const client = await Client.connect({ nameservers, environment })
-    return new Millrace(client, environment, nameservers, [() => client.close()])
+    const { dataDir = './data' } = options
+    return new Millrace({
+      client,
+      environment,
+      nameserver: nameservers,
+      dataDir,
+      isEmbedded: false,
+      cleanups: [() => client.close()],
+    })
   }
 
   get admin(): Admin {
@@ -107,7 +148,7 @@ export class Millrace {
 
   /** A producer for messages as they go over the wire. For values of a typed topic, `send` is shorter. */
   producer(options?: ProducerOptions): Producer {
-    return this.client.producer(options)
+    return this.client.producer({ ...this.#producerDefaults, ...options })
   }
 
   /** A member of a consumer group; it joins when it is run or iterated. */
@@ -120,15 +161,20 @@ export class Millrace {
    * @throws MillraceError as `Producer.send`
    */
   send<T>(topic: Topic<T>, value: T, options?: SendOptions): Promise<SendResult> {
-    this.#producer ??= this.client.producer()
+    this.#producer ??= this.producer()
     return this.#producer.send(messageOf(topic, value), options)
   }
-  #producer: Producer | undefined
 
-  /** Starts a pipeline. It goes on where the one with the same id stopped. Resolves when its tasks run. */
-  async run(pipeline: Pipeline, options?: PipelineOptions): Promise<RunningPipeline> {
+  /**
+   * Runs a pipeline in this process; it goes on where the one with the same id and `dataDir` stopped. Resolves when its tasks run.
+   * @throws MillraceError TOPOLOGY_CHANGED when its state was made by another shape of the pipeline, STORE_LOCKED
+   */
+  async run(pipeline: Pipeline, options: RunOptions = {}): Promise<RunningPipeline> {
     const { runPipeline } = await import('@millrace/runtime')
-    const running = await runPipeline(this.client, pipeline, this.#environment, options)
+    const { onError = (error: Error) => process.emitWarning(error), ...rest } = options
+    const places = { client: this.client, environment: this.#environment, stateDir: this.#stateDir }
+    const running = await runPipeline(pipeline, { ...rest, ...places })
+    running.errors.subscribe(onError)
     this.#cleanups.unshift(() => running.stop())
     return running
   }

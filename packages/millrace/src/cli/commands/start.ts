@@ -1,6 +1,8 @@
+import type { ServiceNotices } from '@millrace/runtime'
 import type { Command } from 'commander'
 import { type CommandContext, command, handle } from '../common.js'
 import { type ConfiguringOptions, configuring, loadFor } from '../configuring.js'
+import type { CommandIo } from '../io.js'
 import { untilAborted } from '../waiting.js'
 
 export function startCommand(context: CommandContext): Command {
@@ -18,7 +20,7 @@ export function startCommand(context: CommandContext): Command {
       import('@millrace/runtime'),
       import('@millrace/core/node'),
     ])
-    const service = await startService(config, nodeEnvironment())
+    const service = await startService(config, nodeEnvironment(), noticesTo(io))
     try {
       const { nameserver, broker } = service.addresses
       const data = config.broker.storePathRootDir
@@ -36,4 +38,23 @@ export function startCommand(context: CommandContext): Command {
       await service.stop()
     }
   })
+}
+
+/** Tells a person what a service has to say beyond its answers to clients. */
+function noticesTo(io: CommandIo): ServiceNotices {
+  return {
+    onRecovery({ from, at, to }) {
+      if (io.isTalkTerminal)
+        io.talk(`\r\u001b[Kreading the log: ${Math.round(((at - from) / Math.max(1, to - from)) * 100)} %`)
+    },
+    onStore(state, reason) {
+      io.talk(
+        state === 'open'
+          ? 'the store takes messages again\n'
+          : `warning: messages are refused, the store is ${state}: ${reason}\n`,
+      )
+    },
+    onTornTail: position =>
+      io.talk(`an unfinished record at log position ${position} was cut off; it had not been acknowledged\n`),
+  }
 }
