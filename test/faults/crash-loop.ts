@@ -12,7 +12,7 @@ export interface CrashLoopOptions {
 
 export interface CrashLoopResult {
   readonly history: readonly Event[]
-  /** From the start of the process to its first acknowledgement, milliseconds, per round. */
+  /** From the start of the process to its first acknowledgement, less the reading in between, milliseconds, per round. */
   readonly firstAckMs: readonly number[]
   readonly ackedCount: number
 }
@@ -29,9 +29,8 @@ interface Unanswered {
 }
 
 /**
- * Starts the target, loads it with sends, kills it with SIGKILL 0.2 to 2 s after its first
- * acknowledgement, starts it again, reads what is there,
- * and so on; half of what was not answered is sent again. Ends with a whole read of everything.
+ * Starts the target, loads it with sends, kills it with SIGKILL 0.2 to 2 s after its first acknowledgement, starts it
+ * again, reads what is there, and so on; half of what was not answered is sent again. Ends with a whole read.
  */
 export async function runCrashLoop({ random, rounds, start, window = 16 }: CrashLoopOptions): Promise<CrashLoopResult> {
   const history: Event[] = []
@@ -44,9 +43,10 @@ export async function runCrashLoop({ random, rounds, start, window = 16 }: Crash
   for (let round = 0; round < rounds; round++) {
     const startedAt = performance.now()
     const target = await start()
+    const startMs = performance.now() - startedAt
     try {
       if (round > 0) await scanNew(target)
-      const load = startLoad(target, round, startedAt)
+      const load = startLoad(target, round, startMs)
       firstAckMs.push(await load.firstAckMs)
       await new Promise(resolve => setTimeout(resolve, random.between(200, 2_000)))
       await target.kill()
@@ -82,12 +82,13 @@ export async function runCrashLoop({ random, rounds, start, window = 16 }: Crash
     }
   }
 
-  function startLoad(target: Target, session: number, startedAt: number) {
+  function startLoad(target: Target, session: number, startMs: number) {
+    const loadedAt = performance.now()
     const left: Unanswered[] = []
     let isOver = false
     let noteAck: () => void = () => undefined
     const firstAckMs = new Promise<number>(resolve => {
-      noteAck = () => resolve(performance.now() - startedAt)
+      noteAck = () => resolve(startMs + performance.now() - loadedAt)
     })
     const again = unanswered.filter(() => random.next() < 0.5)
     const pump = async (queueId: number): Promise<void> => {
