@@ -49,7 +49,10 @@ export class WireServer {
 
   #answer(connection: NetConnection, peer: FakePeer, frame: Buffer, plane: ControlPlane): void {
     const decoded = decodeFrame(frame, 0, frame.length)
-    if (!decoded.ok) return connection.destroy()
+    if (!decoded.ok) {
+      connection.destroy()
+      return
+    }
     const { command } = decoded
     this.codes.push(command.code)
     if (this.isSilent) return

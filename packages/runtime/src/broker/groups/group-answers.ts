@@ -1,8 +1,7 @@
-import { formatJsonBody, RequestCode, ResponseCode } from '@millrace/core'
+import { formatJsonBody, type JsonInput, RequestCode, ResponseCode } from '@millrace/core'
 import type { ConsumerOffsets } from '@millrace/storage'
 import type { RemotingRequest, Reply } from '../../listener/peer.js'
-import { type Answer, DONE, jsonReply, Refusal } from '../../requests/answer.js'
-import { asJson } from '../../requests/body.js'
+import { type Answer, DONE, Refusal, textReply } from '../../requests/answer.js'
 import { booleanField, optionalIntegerField, textField } from '../../requests/fields.js'
 import {
   parseSubscriptionGroup,
@@ -51,14 +50,14 @@ function allGroupsReply(groups: SubscriptionGroups, { command }: RemotingRequest
   const begin = optionalIntegerField(command, 'groupSeq')
   const count = optionalIntegerField(command, 'maxGroupNum') ?? names.length
   const wanted = begin === undefined ? names : [...names].sort().slice(begin, begin + count)
-  const table = wanted.flatMap(name => {
+  const subscriptionGroupTable: Record<string, JsonInput> = Object.create(null)
+  for (const name of wanted) {
     const group = groups.find(name)
-    return group ? [[name, subscriptionGroupJson(group)] as const] : []
-  })
-  return jsonReply(
-    { dataVersion: asJson(groups.dataVersion), forbiddenTable: {}, subscriptionGroupTable: new Map(table) },
-    { totalGroupNum: String(names.length) },
-  )
+    if (group) subscriptionGroupTable[name] = subscriptionGroupJson(group)
+  }
+  // Not `formatJson`: see the list of topics.
+  const body = JSON.stringify({ dataVersion: groups.dataVersion, forbiddenTable: {}, subscriptionGroupTable })
+  return textReply(body, { totalGroupNum: String(names.length) })
 }
 
 function groupReply(groups: SubscriptionGroups, { command }: RemotingRequest): Reply {
