@@ -1,21 +1,24 @@
 import { assert, type Cancel, type Environment, MillraceError } from '@millrace/core'
 import { IndexReader } from './index/index-reader.js'
 import { indexTables } from './index/index-tables.js'
-import { recordCarriesKey } from './index/key-match.js'
-import { ENTRY_NUMBERS, QueueTail, QueueTails, StoredTopic } from './index/queue-tails.js'
-import type { KeyValue } from './kv/key-value.js'
+import { ENTRY_NUMBERS, type QueueTail } from './index/queue-tails.js'
 import { KeyValueStore } from './kv/key-value-store.js'
 import { encodeHost } from './log/host-bytes.js'
-import { RECORD_BYTES_MIN, RECORD_OVERHEAD_MAX, readLong } from './log/layout.js'
 import { LogFiles } from './log/log-files.js'
-import { LogReader } from './log/log-reader.js'
 import { type Recovered, type RecoveryProgress, recoverLog } from './log/log-recovery.js'
 import { LogRing } from './log/log-ring.js'
 import type { LogWorkerListener, LogWorkers, StartLogWorkers } from './log/log-workers.js'
-import { RecordView } from './log/record-view.js'
-import { OUTCOME, type Outcome, PROPERTIES_BYTES_MAX, RecordInput, RecordWriter } from './log/record-writer.js'
+import {
+  OUTCOME,
+  type Outcome,
+  PROPERTIES_BYTES_MAX,
+  RECORD_EXTRA_BYTES_MAX,
+  RecordInput,
+  RecordWriter,
+} from './log/record-writer.js'
 import { createSharedLog, type SharedLog, WORD } from './log/shared-log.js'
-import type { Appended, MessageStore, MessageToAppend, QueueEntry } from './message-store.js'
+import type { Appended, MessageStore, MessageToAppend } from './message-store.js'
+import { StoredMessages, type StoredParts, storeTimeOf } from './stored-messages.js'
 import { type BackgroundSync, syncInBackground } from './worker/node-background-sync.js'
 import type { FlushNews } from './worker/node-flush-worker.js'
 import type { IndexNews } from './worker/node-index-worker.js'
@@ -78,7 +81,6 @@ const SYNC_INTERVAL_MS = 500
 const SPACE_CHECK_MS = 500
 /** Free space to have before a full store takes messages again. */
 const SPACE_TO_RESUME_BYTES = 2 * 1024 * 1024
-const TIME_READ_BYTES = 76
 const PARKED_MAX = 10_000
 
 /**
@@ -91,13 +93,9 @@ const PARKED_MAX = 10_000
  * 3. After a failed write the records behind it are taken back (their offsets are given again); after a failed sync
  *    nothing is written any more until a restart.
  */
-export class LogStore implements MessageStore {
-  readonly ring: LogRing
-  readonly tails = new QueueTails()
+export class LogStore extends StoredMessages implements MessageStore {
   readonly writer: RecordWriter
-  readonly reader: LogReader
   readonly recovered: Pick<Recovered, 'end' | 'isTailTorn' | 'recordsScanned'>
-  private readonly topics = new Map<string, StoredTopic>()
   private readonly words: Int32Array
   private readonly listeners: LogStoreListener[] = []
   private arrivals: { queue: QueueTail; position: number }[] = []
@@ -105,8 +103,6 @@ export class LogStore implements MessageStore {
   private waitingHead = 0
   private readonly parked: Parked[] = []
   private readonly input = new RecordInput()
-  private readonly entryOut = new Float64Array(ENTRY_NUMBERS)
-  private readonly view = new RecordView()
   private readonly workers: LogWorkers
   private isPublishDue = false
   private isSyncing = false
@@ -120,20 +116,15 @@ export class LogStore implements MessageStore {
 
   private constructor(
     private readonly options: LogStoreOptions,
-    private readonly files: LogFiles,
-    private readonly indexStore: KeyValue,
-    private readonly index: IndexReader,
+    parts: StoredParts,
     shared: SharedLog,
     recovered: Recovered,
     indexPath: string,
   ) {
+    super(parts)
+    const { files } = parts
     this.words = new Int32Array(shared.words)
-    this.ring = new LogRing(
-      shared,
-      (options.bodyBytesMax ?? BODY_BYTES_MAX) + PROPERTIES_BYTES_MAX * 7 + TOPIC_BYTES_MAX + RECORD_OVERHEAD_MAX,
-    )
     this.writer = new RecordWriter(this.ring, this.tails)
-    this.reader = new LogReader(this.ring, files)
     this.recovered = recovered
     this.indexedTo = recovered.watermark
     this.loadTail(recovered)
@@ -158,7 +149,7 @@ export class LogStore implements MessageStore {
     const { environment } = options
     const fileBytes = options.fileBytes ?? FILE_BYTES
     const bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX
-    const recordBytesMax = bodyBytesMax + PROPERTIES_BYTES_MAX * 7 + TOPIC_BYTES_MAX + RECORD_OVERHEAD_MAX
+    const recordBytesMax = bodyBytesMax + RECORD_EXTRA_BYTES_MAX
     const ringBytes = Math.min(options.ringBytes ?? RING_BYTES, Math.floor(fileBytes / 2))
     if (recordBytesMax * 2 > ringBytes) {
       throw new MillraceError(
@@ -175,7 +166,8 @@ export class LogStore implements MessageStore {
       const recovered = await recoverLog(files, tables, options.onRecovery ?? (() => {}), pause)
       syncTail(environment, files, recovered)
       const shared = createSharedLog({ ringBytes, recordBytesMax, fileBytes, base: recovered.end })
-      return new LogStore(options, files, indexStore, new IndexReader(tables), shared, recovered, indexPath)
+      const parts = { ring: new LogRing(shared, recordBytesMax), files, index: new IndexReader(tables), indexStore }
+      return new LogStore(options, parts, shared, recovered, indexPath)
     } catch (error) {
       await indexStore.close()
       files.close()
@@ -210,158 +202,17 @@ export class LogStore implements MessageStore {
     this.listeners.push(listener)
   }
 
-  // ── Queues ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** The store's object for a topic; keep it rather than asking per message. Void after `deleteTopic`. */
-  topic(name: string): StoredTopic {
-    let topic = this.topics.get(name)
-    if (topic === undefined) {
-      topic = new StoredTopic(name)
-      this.topics.set(name, topic)
-    }
-    return topic
-  }
-
-  /** The queue of a topic; exists, empty, if nothing was ever written to it. */
-  queue(topic: StoredTopic, queueId: number): QueueTail {
-    const known = topic.queues[queueId]
-    if (known !== undefined) return known
-    const bounds = this.index.bounds(topic.name, queueId)
-    const queue = new QueueTail(topic, queueId, bounds?.first ?? 0, bounds?.next ?? 0)
-    topic.queues[queueId] = queue
-    return queue
-  }
-
-  /** Offset after the last message that may be read. */
-  visibleOffset(queue: QueueTail): number {
-    return queue.visibleOffset(this.ring.written)
-  }
-
   /** Reports the next message of `queue` to the listeners' `arrived`, also one that is already on its way to the disk. */
   watch(queue: QueueTail): void {
     queue.isWatched = true
-    const visible = this.visibleOffset(queue)
-    if (visible < queue.nextOffset && queue.read(visible, 1, this.entryOut) === 1) {
-      this.arrivals.push({ queue, position: this.entryOut[0]! })
-    }
+    const entry = new Float64Array(ENTRY_NUMBERS)
+    if (queue.read(this.visibleOffset(queue), 1, entry) === 1) this.arrivals.push({ queue, position: entry[0]! })
   }
 
-  /** First offset whose record is still stored. */
-  firstOffset(queue: QueueTail): number {
-    const begin = this.files.begin
-    if (queue.minCheckedAt < begin) {
-      let low = queue.minOffset
-      let high = queue.nextOffset
-      while (low < high) {
-        const middle = Math.floor((low + high) / 2)
-        if (this.readEntries(queue, middle, 1, this.entryOut) === 1 && this.entryOut[0]! >= begin) high = middle
-        else low = middle + 1
-      }
-      queue.minOffset = low
-      queue.minCheckedAt = begin
-    }
-    return queue.minOffset
-  }
-
-  /** Copies up to `countMax` entries from `offset` on into `out`: position, size, tag hash each. Returns how many. */
-  readEntries(queue: QueueTail, offset: number, countMax: number, out: Float64Array): number {
-    if (offset >= queue.tailOffset) return queue.read(offset, countMax, out)
-    return this.index.read(queue.topic.name, queue.queueId, offset, Math.min(countMax, queue.tailOffset - offset), out)
-  }
-
-  minOffset(topic: string, queueId: number): number {
-    return this.firstOffset(this.queue(this.topic(topic), queueId))
-  }
-
-  maxOffset(topic: string, queueId: number): number {
-    return this.visibleOffset(this.queue(this.topic(topic), queueId))
-  }
-
-  entry(topic: string, queueId: number, offset: number): QueueEntry | undefined {
-    const queue = this.queue(this.topic(topic), queueId)
-    if (offset < this.firstOffset(queue) || offset >= this.visibleOffset(queue)) return undefined
-    if (this.readEntries(queue, offset, 1, this.entryOut) === 0) return undefined
-    return { position: this.entryOut[0]!, sizeBytes: this.entryOut[1]!, tagHash: this.entryOut[2]! }
-  }
-
-  record(position: number): Buffer | undefined {
-    if (
-      !Number.isSafeInteger(position) ||
-      position < this.files.begin ||
-      position + RECORD_BYTES_MIN > this.ring.written
-    )
-      return undefined
-    const head = Buffer.allocUnsafe(36)
-    if (!this.reader.copy(position, 36, head, 0)) return undefined
-    const sizeBytes = head.readUInt32BE(0)
-    if (sizeBytes < RECORD_BYTES_MIN || position + sizeBytes > this.ring.written || readLong(head, 28) !== position)
-      return undefined
-    const record = Buffer.allocUnsafe(sizeBytes)
-    if (!this.reader.copy(position, sizeBytes, record, 0)) return undefined
-    return this.view.read(record, 0, sizeBytes) === 'record' ? record : undefined
-  }
-
-  offsetByTime(topic: string, queueId: number, timestamp: number, boundary: 'lower' | 'upper'): number {
-    const queue = this.queue(this.topic(topic), queueId)
-    const first = this.firstOffset(queue)
-    const end = this.visibleOffset(queue)
-    // 'lower': first offset stored at or after; 'upper': the one before the first stored after.
-    const isAfter = (offset: number): boolean => {
-      const time = this.storeTime(queue, offset)
-      return boundary === 'lower' ? time >= timestamp : time > timestamp
-    }
-    let low = first
-    let high = end
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2)
-      if (isAfter(middle)) high = middle
-      else low = middle + 1
-    }
-    if (boundary === 'lower') return low
-    return low > first ? low - 1 : first
-  }
-
-  /** Store time (ms) of the message at an offset of the queue. */
-  storeTime(queue: QueueTail, offset: number): number {
-    const head = Buffer.allocUnsafe(TIME_READ_BYTES)
-    if (this.readEntries(queue, offset, 1, this.entryOut) === 0) return 0
-    if (!this.reader.copy(this.entryOut[0]!, TIME_READ_BYTES, head, 0)) return 0
-    return readLong(head, head.readInt32BE(36) & 0x10 ? 68 : 56)
-  }
-
-  findByKey(
-    topic: string,
-    key: string,
-    range: { fromMs: number; toMs: number; maxCount: number; uniqueOnly?: boolean },
-  ): Buffer[] {
-    this.indexStore.refresh()
-    const found: Buffer[] = []
-    const positions = this.index.findKey(topic, key, range.fromMs, range.toMs)
-    for (let i = positions.length - 1; i >= 0 && found.length < range.maxCount; i--) {
-      if (positions[i] === positions[i + 1]) continue
-      const record = this.record(positions[i]!)
-      if (!record || !recordCarriesKey(record, topic, key, range.uniqueOnly ?? false)) continue
-      const time = readLong(record, record.readInt32BE(36) & 0x10 ? 68 : 56)
-      if (time >= range.fromMs && time <= range.toMs) found.push(record)
-    }
-    return found
-  }
-
-  get logEnd(): number {
-    return this.ring.end
-  }
-  get logBegin(): number {
-    return this.files.begin
-  }
   /** How far the index is. */
   get indexed(): number {
     return this.indexedTo
   }
-  /** Bytes of log files. */
-  get fileBytesTotal(): number {
-    return this.files.totalBytes
-  }
-
   // ── Appending ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Why writes are refused at this moment; undefined while they are taken. */
@@ -393,12 +244,12 @@ export class LogStore implements MessageStore {
 
   append(message: MessageToAppend): Promise<Appended> {
     return new Promise((resolve, reject) => {
-      const refusal = this.refusal
-      if (refusal) return reject(refusal)
-      if (this.isClosing)
-        return reject(new MillraceError('CLOSED', 'the message store is closing; send to another broker'))
-      if (this.parked.length > 0) return this.park({ message, resolve, reject })
-      this.appendOrPark({ message, resolve, reject })
+      const refusal = this.isClosing
+        ? new MillraceError('CLOSED', 'the message store is closing; send to another broker')
+        : this.refusal
+      if (refusal) reject(refusal)
+      else if (this.parked.length > 0) this.park({ message, resolve, reject })
+      else this.appendOrPark({ message, resolve, reject })
     })
   }
 
@@ -407,12 +258,13 @@ export class LogStore implements MessageStore {
     const topic = this.topic(message.topic)
     const { input } = this
     if (message.body.length > (this.options.bodyBytesMax ?? BODY_BYTES_MAX) || topic.bytes.length > TOPIC_BYTES_MAX) {
-      return reject(
+      reject(
         new MillraceError(
           'INVALID_ARGUMENT',
           `message for "${message.topic}" is over a size limit: body ${message.body.length} bytes, topic ${topic.bytes.length}`,
         ),
       )
+      return
     }
     input.flag = message.flag
     input.sysFlag = message.sysFlag
@@ -430,14 +282,18 @@ export class LogStore implements MessageStore {
     input.addedProperties = NO_BYTES
     input.acceptsUnusual = true
     const outcome = this.appendNow(this.queue(topic, message.queueId), input, this.options.environment.clock.now())
-    if (outcome === OUTCOME.full) return this.park(parked)
+    if (outcome === OUTCOME.full) {
+      this.park(parked)
+      return
+    }
     if (outcome !== OUTCOME.appended) {
-      return reject(
+      reject(
         new MillraceError(
           'INVALID_ARGUMENT',
           `properties of a message for "${message.topic}" are over ${PROPERTIES_BYTES_MAX} bytes; shorten them`,
         ),
       )
+      return
     }
     const { position, sizeBytes, queueOffset, storeTimestamp } = this.writer
     const appended = { position, sizeBytes, queueOffset, storeTimestamp }
@@ -637,7 +493,7 @@ export class LogStore implements MessageStore {
       const nextFile = this.files.begin + this.files.fileBytes
       const isOverSize = limits.bytesMax !== undefined && this.files.totalBytes > limits.bytesMax
       const record = this.record(nextFile)
-      const nextTime = record ? readLong(record, record.readInt32BE(36) & 0x10 ? 68 : 56) : Number.POSITIVE_INFINITY
+      const nextTime = record ? storeTimeOf(record) : Number.POSITIVE_INFINITY
       const isOverTime = limits.beforeMs !== undefined && nextTime < limits.beforeMs
       if (!isOverSize && !isOverTime) break
       this.files.removeFirst()

@@ -36,7 +36,7 @@ export async function startService(
   environment: Environment,
   notices: ServiceNotices = {},
 ): Promise<Service> {
-  const cleanups: (() => Promise<unknown> | void)[] = []
+  const cleanups: (() => unknown)[] = []
   const stop = once(async () => {
     for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
   })
@@ -52,7 +52,7 @@ async function start(
   config: LoadedConfig,
   environment: Environment,
   notices: ServiceNotices,
-  cleanups: (() => Promise<unknown> | void)[],
+  cleanups: (() => unknown)[],
   stop: () => Promise<void>,
 ): Promise<Service> {
   const isBroker = config.roles.includes('broker')

@@ -25,6 +25,12 @@ export const OUTCOME = {
 export type Outcome = (typeof OUTCOME)[keyof typeof OUTCOME]
 
 export const PROPERTIES_BYTES_MAX = 32_767
+/** A JSON escape takes six bytes for one. */
+const ESCAPED_BYTES_MAX = PROPERTIES_BYTES_MAX * 6
+const TOPIC_BYTES_LONGEST = 255
+/** What a record may have beside its body while it is encoded: escaped properties, topic, fixed parts. */
+export const RECORD_EXTRA_BYTES_MAX =
+  ESCAPED_BYTES_MAX + PROPERTIES_BYTES_MAX + TOPIC_BYTES_LONGEST + RECORD_OVERHEAD_MAX
 const TOPIC_BYTES_V1_MAX = 127
 const PAIR_END = 2
 
@@ -72,6 +78,7 @@ export class RecordWriter {
 
   /** Appends one record to `queue`. `now` is the broker's clock in ms; store times never go back. */
   append(queue: QueueTail, input: RecordInput, now: number): Outcome {
+    if (input.propertiesEnd - input.propertiesStart > ESCAPED_BYTES_MAX) return OUTCOME.propertiesTooLong
     const topic = queue.topic.bytes
     const bodyLength = input.bodyEnd - input.bodyStart
     const bytesMax =
@@ -107,7 +114,7 @@ export class RecordWriter {
 
     const sizeBytes = propertiesEnd - at
     const position = this.ring.end
-    const storeTimestamp = now > this.storeTimestamp ? now : this.storeTimestamp
+    const storeTimestamp = Math.max(now, this.storeTimestamp)
     input.source.copy(bytes, bodyAt, input.bodyStart, input.bodyEnd)
     bytes.writeInt32BE(bodyLength, bodyAt - 4)
     bytes.writeInt32BE(sizeBytes, at)

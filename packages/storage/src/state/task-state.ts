@@ -34,8 +34,8 @@ class TaskState implements StateBackend {
   async commit(changes: readonly StateChange[]): Promise<void> {
     await this.#store.batch(() => {
       for (const { key, value } of changes)
-        if (value === undefined) this.#entries.remove(key)
-        else this.#entries.put(key, value)
+        // The batch answers for all of them.
+        void (value === undefined ? this.#entries.remove(key) : this.#entries.put(key, value))
     })
     // The snapshot that reads use may be older than the commit until the turn ends.
     this.#store.refresh()

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { MessageChannel } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { LogWorkers, StartLogWorkers } from '../log/log-workers.js'
@@ -46,9 +47,13 @@ export const startNodeLogWorkers: StartLogWorkers = (flush, index, listener): Lo
   }
 }
 
-/** The compiled worker, also when this file runs from its source (tests). */
+/** The compiled worker: beside this file (as CommonJS in a bundle), or in `dist` when this file runs from its source. */
 function workerFile(which: 'flush' | 'index'): string {
-  const beside = new URL(`./node-${which}-worker.js`, import.meta.url)
-  if (existsSync(beside)) return beside.href
-  return new URL(`../../dist/worker/node-${which}-worker.js`, import.meta.url).href
+  const places = [
+    `./node-${which}-worker.cjs`,
+    `./node-${which}-worker.js`,
+    `../../dist/worker/node-${which}-worker.js`,
+  ]
+  const paths = places.map(place => fileURLToPath(new URL(place, import.meta.url)))
+  return paths.find(path => existsSync(path)) ?? paths[1]!
 }

@@ -30,6 +30,8 @@ export interface PullGroups {
     topic: string,
   ): { readonly subString: string; readonly expressionType: string; readonly subVersion: number } | undefined
   commitOffset(group: string, topic: string, queueId: number, offset: number): void
+  /** Where an operator wants the group to go on in this queue; undefined in the usual case. */
+  takeReset(group: string, topic: string, queueId: number): number | undefined
 }
 
 /** A pull that was checked and may be read. */
@@ -97,10 +99,28 @@ export class PullPath {
       )
       return 'taken'
     }
+    const reset = this.groups.takeReset(group, topicName, scan.queueId)
+    if (reset !== undefined) {
+      this.answerReset(connection, allowed, reset)
+      return 'taken'
+    }
     if (scan.sysFlag & PULL.commitOffset && scan.commitOffset >= 0)
       this.groups.commitOffset(group, topicName, scan.queueId, scan.commitOffset)
     this.serve(connection, allowed)
     return 'taken'
+  }
+
+  /** The client goes on at `offset`, whatever it asked for. behaviour.md §9 */
+  private answerReset(connection: RemotingConnection, { queue }: Allowed, offset: number): void {
+    const { scan, store } = this
+    const extFields = {
+      suggestWhichBrokerId: '0',
+      nextBeginOffset: String(offset),
+      minOffset: String(store.firstOffset(queue)),
+      maxOffset: String(store.visibleOffset(queue)),
+    }
+    const answer = { code: ResponseCode.PULL_OFFSET_MOVED, remark: 'OFFSET_RESET', extFields }
+    connection.send(encodeResponse({ opaque: scan.opaque, serialization: scan.isBinary ? 'ROCKETMQ' : 'JSON' }, answer))
   }
 
   private check(bytes: Buffer, group: string, topicName: string): Allowed | Refused {
