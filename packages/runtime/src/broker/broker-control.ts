@@ -11,7 +11,7 @@ import type { BrokerConfig } from '../config/index.js'
 import type { NameserverMessage } from '../nameserver/nameserver.js'
 import { type Answer, type Handler, handlerOf } from '../requests/answer.js'
 import { DelaySchedule } from './delay/delay-schedule.js'
-import { delayDelivery } from './delay/delivery.js'
+import { type DeliveryMessage, delayDelivery } from './delay/delivery.js'
 import { sendBackAnswers } from './delay/send-back.js'
 import { createGroups, type Groups } from './groups/groups.js'
 import { offsetFlush } from './groups/offset-flush.js'
@@ -54,9 +54,15 @@ export interface BrokerControl {
    * when the nameserver of this process shows the broker.
    */
   start(port: number): Promise<void>
-  /** Leaves the nameserver of this process and stores consumer offsets. The actors stop with their system. */
+  /**
+   * Leaves the nameserver of this process, ends the deliveries of delayed messages, and stores consumer offsets: the
+   * stores may be closed then. The actors stop with their system. Never rejects.
+   */
   stop(): Promise<void>
 }
+
+/** Deliveries that take longer to store than this are made again after the next start. */
+const STOP_DEADLINE_MS = 10_000
 
 export function createBrokerControl(options: BrokerControlOptions): BrokerControl {
   const { config, metadata, nameserver, runtime, store, system } = options
@@ -99,6 +105,7 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
   for (const code of TOPIC_REQUESTS) handlers.set(code, request => topicsActor.tell({ kind: 'request', request }))
   for (const [code, answer] of answers) handlers.set(code, handlerOf(answer))
 
+  let delivery: ActorRef<DeliveryMessage> | undefined
   return {
     handlers,
     topics,
@@ -108,13 +115,18 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
     retryTarget: (topic, reconsumeTimes, maxReconsumeTimes) =>
       retryTarget({ clock, locks, subscriptionGroups, topics }, topic, reconsumeTimes, maxReconsumeTimes),
     async start(port) {
-      system.spawn('delay', delayDelivery({ schedule: delay, store, offsets: delayOffsets }), { supervision })
+      delivery = system.spawn('delay', delayDelivery({ schedule: delay, store, offsets: delayOffsets }), {
+        supervision,
+      })
       system.spawn('offset-flush', offsetFlush(offsets, config.flushConsumerOffsetInterval), { supervision })
       await registrar.start(port)
     },
     async stop() {
       registrar.stop()
-      await offsets.flush()
+      const ended = delivery?.ask<void>(reply => ({ kind: 'stop', reply }), STOP_DEADLINE_MS)
+      delivery = undefined
+      // What fails here has been reported by its store, and costs repeats at most: stopping goes on.
+      await Promise.allSettled([ended, offsets.flush()])
     },
   }
 }

@@ -5,6 +5,7 @@ import {
   decodeMessage,
   PropertyName,
   parseProperties,
+  type ReplyTo,
   receive,
   type StoredMessage,
   SystemTopic,
@@ -21,6 +22,8 @@ export type DeliveryMessage =
   /** The first `count` messages of a batch are stored in their real topics. */
   | { readonly kind: 'batch-stored'; readonly level: number; readonly offset: number; readonly hasFailed: boolean }
   | { readonly kind: 'sweep-due' }
+  /** Ends the deliveries; the reply comes when what is under way is stored, with its offsets. */
+  | { readonly kind: 'stop'; readonly reply: ReplyTo<void> }
 
 export interface DeliveryOptions {
   readonly schedule: DelaySchedule
@@ -57,6 +60,7 @@ class Delivery {
   readonly #levels: readonly Level[]
   readonly #dirty = new Set<Level>()
   #isSaving = false
+  #stopped: ReplyTo<void> | undefined
 
   constructor(
     private readonly options: DeliveryOptions,
@@ -93,6 +97,10 @@ class Delivery {
         case 'sweep-due':
           for (const level of this.#levels) if (!level.isTimerSet) this.#deliver(level)
           break
+        case 'stop':
+          this.#stopped = message.reply
+          this.#stopWhenIdle()
+          break
         default:
           assertNever(message)
       }
@@ -105,7 +113,7 @@ class Delivery {
 
   /** Stores what is due of a level, and sees to it that the rest has its turn. */
   #deliver(level: Level): void {
-    if (level.isStoring) return
+    if (level.isStoring || this.#stopped) return
     const { schedule, store } = this.options
     const queueId = level.level - 1
     const maxOffset = store.maxOffset(SystemTopic.SCHEDULE, queueId)
@@ -150,6 +158,13 @@ class Delivery {
     this.#save()
     if (hasFailed) this.#wakeAfter(level, RETRY_MS)
     else this.#deliver(level)
+    this.#stopWhenIdle()
+  }
+
+  #stopWhenIdle(): void {
+    if (!this.#stopped || this.#isSaving || this.#levels.some(level => level.isStoring)) return
+    this.#stopped.tell()
+    this.context.stop()
   }
 
   /** One write at a time; what changes meanwhile goes with the next. */
@@ -163,6 +178,7 @@ class Delivery {
       this.#isSaving = false
       // A failed write is tried again with the next delivery; until then only repeats are at stake.
       if (results.every(result => result.status === 'fulfilled')) this.#save()
+      this.#stopWhenIdle()
     })
   }
 
