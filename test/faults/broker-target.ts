@@ -77,6 +77,32 @@ export class BrokerTarget implements Target {
     })
   }
 
+  /** @throws Lost */
+  async hasTopic(topic: string): Promise<boolean> {
+    const { code } = await this.client.ask({ code: RequestCode.GET_TOPIC_CONFIG, extFields: { topic } })
+    return code === ResponseCode.SUCCESS
+  }
+
+  /** Commits with an answer, as an operator's tool does; consumers usually do not wait. @throws Refused | Lost */
+  async commitOffset(group: string, queueId: number, offset: number): Promise<void> {
+    await this.#ask(RequestCode.UPDATE_CONSUMER_OFFSET, {
+      consumerGroup: group,
+      topic: TOPIC,
+      queueId: String(queueId),
+      commitOffset: String(offset),
+    })
+  }
+
+  /** @throws Refused | Lost */
+  async committedOffset(group: string, queueId: number): Promise<number> {
+    const { extFields } = await this.#ask(RequestCode.QUERY_CONSUMER_OFFSET, {
+      consumerGroup: group,
+      topic: TOPIC,
+      queueId: String(queueId),
+    })
+    return Number(extFields['offset'])
+  }
+
   async append(queueId: number, body: string): Promise<number> {
     const { extFields } = await this.#ask(
       RequestCode.SEND_MESSAGE,
