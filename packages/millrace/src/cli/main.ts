@@ -1,11 +1,17 @@
 import { createRequire } from 'node:module'
 import { runCommandLine } from './run.js'
 
+/** npm and `timeout` pass signals on that the terminal has sent already: two in so short a time are one. */
+const SAME_SIGNAL_MS = 500
+
 const stop = new AbortController()
+let stoppedAt = 0
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
-    if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143)
-    stop.abort()
+    if (!stop.signal.aborted) {
+      stoppedAt = performance.now()
+      stop.abort()
+    } else if (performance.now() - stoppedAt > SAME_SIGNAL_MS) process.exit(signal === 'SIGINT' ? 130 : 143)
   })
 
 // A reader that went away (`millrace tail x | head`) ends the command, quietly.
