@@ -21,19 +21,19 @@ export interface SourceNode extends Operator {
   readonly kind: 'source'
   readonly topic: Topic<unknown>
 }
-export interface MapNode extends Transform {
+interface MapNode extends Transform {
   readonly kind: 'map'
   readonly apply: (value: unknown) => unknown
 }
-export interface FilterNode extends Transform {
+interface FilterNode extends Transform {
   readonly kind: 'filter'
   readonly test: (value: unknown) => boolean
 }
-export interface FlatMapNode extends Transform {
+interface FlatMapNode extends Transform {
   readonly kind: 'flat-map'
   readonly apply: (value: unknown) => Iterable<unknown>
 }
-export interface PeekNode extends Transform {
+interface PeekNode extends Transform {
   readonly kind: 'peek'
   readonly apply: (value: unknown) => void
 }

@@ -7,7 +7,7 @@ import { type Windowed, windowStart } from './window.js'
 import type { WindowStore } from './window-store.js'
 
 /** Takes one value; event time and key are in the `RecordContext`. */
-export type Push = (value: unknown) => void
+type Push = (value: unknown) => void
 
 /** What travels with the value being processed. One per task, changed in place: no object per record. */
 export interface RecordContext {
@@ -27,7 +27,7 @@ export interface OperatorHost {
 }
 
 /** An operator that acts when the watermark moves. */
-export interface TimedOperator {
+interface TimedOperator {
   /** Takes one step of what is due at the task's `watermark`; false when nothing is left, and then the operator has moved on to it. */
   fireNext(watermark: number): boolean
 }

@@ -18,13 +18,13 @@ export interface TaskOptions {
   readonly queue: number
   readonly state: StateBackend
   /** Queues of a topic that the stage sends to. */
-  queueCount(topic: string): number
+  readonly queueCount: (topic: string) => number
   /** Entries of each store kept in memory; also how many may change before a commit is due. */
   readonly cacheEntriesMax: number
   /** Time now (monotonic, milliseconds): idle inputs are counted from it. */
   readonly now: number
   /** A record that could not be read; it is skipped. */
-  onSkipped(error: MillraceError): void
+  readonly onSkipped: (error: MillraceError) => void
 }
 
 /** Counts since the task was started. */

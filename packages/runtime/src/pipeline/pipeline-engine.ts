@@ -28,7 +28,7 @@ export interface EngineOptions {
 export interface EnginePorts {
   readonly reader: TopicReader
   readonly writer: TopicWriter
-  openState(task: string): Promise<StateBackend>
+  readonly openState: (task: string) => Promise<StateBackend>
 }
 
 /** Sums over the tasks of this process. Counts are since the pipeline was started. */

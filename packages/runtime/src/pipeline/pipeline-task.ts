@@ -22,8 +22,8 @@ export interface PipelineTaskOptions {
   readonly queue: number
   readonly reader: TopicReader
   readonly writer: TopicWriter
-  openState(): Promise<StateBackend>
-  queueCount(topic: string): number
+  readonly openState: () => Promise<StateBackend>
+  readonly queueCount: (topic: string) => number
   readonly commitIntervalMs: number
   /** Records read and not processed, plus outputs not acknowledged. */
   readonly inFlightMax: number
@@ -32,11 +32,11 @@ export interface PipelineTaskOptions {
   /** Kept up to date by the task, read by anybody. */
   readonly status: TaskStatus
   /** The task runs. Told again after each restart. */
-  onStarted(): void
+  readonly onStarted: () => void
   /** The task cannot run and will not be restarted. */
-  onRefused(error: Error): void
+  readonly onRefused: (error: Error) => void
   /** Something that was skipped or is tried again. */
-  onError(error: Error): void
+  readonly onError: (error: Error) => void
 }
 
 /** What one task is doing. Counts are since the pipeline was started. */

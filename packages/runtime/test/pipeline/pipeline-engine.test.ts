@@ -69,7 +69,7 @@ function engineOf(
   const engine = new PipelineEngine(what, ports, sim, { ...OPTIONS, ...options })
   const errors: Error[] = []
   engine.errors.subscribe(error => errors.push(error))
-  return { engine, errors, kill: ports.kill }
+  return { engine, errors, kill: () => ports.kill() }
 }
 
 function randomReadings(random: SeededRandom, n: number): { reading: Reading; queue: number }[] {

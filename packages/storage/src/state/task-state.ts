@@ -33,8 +33,8 @@ class TaskState implements StateBackend {
 
   async commit(changes: readonly StateChange[]): Promise<void> {
     await this.#store.batch(() => {
+      // The batch answers for all of them.
       for (const { key, value } of changes)
-        // The batch answers for all of them.
         void (value === undefined ? this.#entries.remove(key) : this.#entries.put(key, value))
     })
     // The snapshot that reads use may be older than the commit until the turn ends.

@@ -1,7 +1,9 @@
-// Checked by the compiler, never run: each line below an expectation must be the error it expects.
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { map } from 'rxjs'
+import { expect, it } from 'vitest'
 import { count, max, mean } from '../../../src/stream/aggregator.js'
-import { type Pipeline, pipeline, type Source, type Stream } from '../../../src/stream/builder.js'
+import { pipeline, type Source, type Stream } from '../../../src/stream/builder.js'
 import { json } from '../../../src/stream/serde.js'
 import { topic } from '../../../src/stream/topic.js'
 import { tumbling, type Windowed } from '../../../src/stream/window.js'
@@ -14,7 +16,9 @@ interface Bid {
 }
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
-function same<A, B>(_: Same<A, B>): void {}
+function same<A, B>(isSame: Same<A, B>): void {
+  void isSame
+}
 
 const bids = topic('bids', { value: json<Bid>(), key: bid => bid.auction, eventTime: bid => bid.at })
 const names = topic('names', { value: json<string>() })
@@ -22,7 +26,8 @@ const results = topic('results', {
   value: json<Windowed<string, { readonly top: number; readonly n: number }>>(),
 })
 
-export const typed: Pipeline = pipeline('typed', source => {
+// Neither is called: the compiler is the test.
+function types(source: Source): void {
   const stream = source(bids)
   same<typeof stream, Stream<Bid>>(true)
   same<ReturnType<typeof bids.key>, number>(true)
@@ -45,10 +50,12 @@ export const typed: Pipeline = pipeline('typed', source => {
   const late = tops.late()
   same<typeof late, Stream<Bid>>(true)
 
-  return [auctions.to(names), values.to(results)]
-})
+  auctions.to(names)
+  values.to(results)
+}
 
-export function mistakes(source: Source): void {
+// Each line below an expectation must be the compile error that it expects.
+function mistakes(source: Source): void {
   // @ts-expect-error no such field
   source(bids).map(bid => bid.colour)
   // @ts-expect-error a price is a number
@@ -77,3 +84,12 @@ export function mistakes(source: Source): void {
   // @ts-expect-error an event time is a time
   topic('timed', { value: json<Bid>(), eventTime: bid => bid.bidder })
 }
+
+it('carries types from source to sink, and makes mistakes compile errors', () => {
+  expect([types.name, mistakes.name]).toEqual(['types', 'mistakes'])
+  const compiler = fileURLToPath(import.meta.resolve('typescript/package.json')).replace('package.json', 'bin/tsc')
+  const project = fileURLToPath(new URL('tsconfig.json', import.meta.url))
+  const result = spawnSync(process.execPath, [compiler, '-p', project], { encoding: 'utf8' })
+  expect(result.stdout).toBe('')
+  expect(result.status).toBe(0)
+}, 60_000)
