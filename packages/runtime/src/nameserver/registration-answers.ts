@@ -30,7 +30,9 @@ export function registrationAnswers(
     [
       RequestCode.UNREGISTER_BROKER,
       ({ command }) => {
-        routes.leave(identity(command))
+        const broker = identity(command)
+        // Brokers of this process leave by themselves.
+        if (routes.find(broker)?.peerId !== undefined) routes.leave(broker)
         return DONE
       },
     ],
@@ -67,7 +69,7 @@ function register(routes: RouteTable, { command, peer }: RemotingRequest, now: n
   if (!isAccepted)
     throw new Refusal(
       ResponseCode.SYSTEM_ERROR,
-      `broker ${command.extFields['brokerName']} is registered from another address with a newer state`,
+      `broker ${command.extFields['brokerName']} is registered already, in this process or from another address with a newer state`,
     )
 }
 

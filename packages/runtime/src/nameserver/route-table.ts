@@ -56,12 +56,16 @@ export class RouteTable {
 
   /**
    * Registers a broker, or refreshes it. Its topics replace what it registered before, unless its version is older
-   * (@see RocketMQ `RouteInfoManager#registerBroker`). False: refused, a broker with a newer state holds this id.
+   * (@see RocketMQ `RouteInfoManager#registerBroker`). False: refused, another broker holds this id with a newer state or
+   * in this process.
    */
   register(registration: WireRegistration, now: number): boolean {
     const group = this.#groups.get(registration.brokerName)
     const known = group?.members.get(registration.brokerId)
     const { dataVersion } = registration
+    const port = portOf(registration.address)
+    // A broker of this process that also registers over the wire is known already, and better.
+    if (known && known.peerId === undefined) return known.port === port
     const isSameProcess = known?.address === registration.address
     if (known && !isSameProcess && known.dataVersion.stateVersion > dataVersion.stateVersion) return false
     const isOlder = known !== undefined && isSameProcess && isStale(known, registration)
@@ -71,7 +75,7 @@ export class RouteTable {
       brokerName: registration.brokerName,
       brokerId: registration.brokerId,
       address: registration.address,
-      port: Number(registration.address.slice(registration.address.lastIndexOf(':') + 1)),
+      port,
       peerId: registration.peerId,
       haServerAddr: registration.haServerAddr,
       enableActingMaster: registration.enableActingMaster,
@@ -274,6 +278,10 @@ function isStale(known: LiveBroker, registration: WireRegistration): boolean {
   const { dataVersion } = registration
   if (compareDataVersions(dataVersion, known.dataVersion) >= 0) return false
   return known.peerId === registration.peerId || dataVersion.timestamp <= known.dataVersion.timestamp
+}
+
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1))
 }
 
 function queueDataOf(brokerName: string, topic: TopicConfig): QueueData {

@@ -7,9 +7,6 @@ export type Handler = (request: RemotingRequest) => void
 /** Computes the answer to one request. May throw: a `Refusal` is answered with its code, anything else with 1. */
 export type Answer = (request: RemotingRequest) => Reply | Promise<Reply>
 
-/** Request code → what serves it. */
-export type HandlerTable = Map<number, Handler>
-
 /** A request that is answered with an error code of the protocol (remoting.md §8). */
 export class Refusal extends MillraceError {
   readonly responseCode: number

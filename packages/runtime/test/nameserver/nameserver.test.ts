@@ -191,6 +191,20 @@ describe('nameserver and broker in one process', () => {
     expect((await route('BenchmarkTest')).queueDatas[0]?.perm).toBe(6)
   })
 
+  it('keeps its own broker when that also registers over the wire, and refuses others of its name', async () => {
+    world = await createWorld()
+    const peer = new FakePeer()
+    const { fields, body } = registration({ topics: { orders: 4 } })
+    const own = { ...fields, brokerName: 'broker-a', brokerAddr: '127.0.0.1:10911' }
+    expect(await world.ask(REGISTER_BROKER, own, { body, peer })).toMatchObject({ code: 0 })
+    await world.ask(RequestCode.UNREGISTER_BROKER, own)
+    peer.close()
+    await world.pass(1)
+    expect((await route('TBW102')).brokerDatas).toHaveLength(1)
+    const other = { ...own, brokerAddr: '10.0.0.2:10999' }
+    expect((await world.ask(REGISTER_BROKER, other, { body })).code).toBe(ResponseCode.SYSTEM_ERROR)
+  })
+
   it('forgets the broker when it stops', async () => {
     world = await createWorld()
     await world.simulation.runUntilSettled(world.plane.stop())

@@ -19,7 +19,7 @@ import type { QueueLocks } from './queue-locks.js'
 const BROADCASTING = 'BROADCASTING'
 
 /** A heartbeat's part about one group. */
-export interface MemberHeartbeat {
+interface MemberHeartbeat {
   readonly member: GroupMember
   readonly consumer: ConsumerData
   /** Mark of the subscriptions; 0: the client speaks heartbeat V1. */

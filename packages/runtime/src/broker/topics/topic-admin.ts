@@ -127,7 +127,7 @@ export class TopicAdmin {
 }
 
 /** @throws Refusal 29 */
-export function checkTopicName(name: string): void {
+function checkTopicName(name: string): void {
   const check = validateTopic(name)
   if (!check.ok) throw new Refusal(ResponseCode.INVALID_PARAMETER, check.reason)
 }

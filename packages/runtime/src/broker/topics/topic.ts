@@ -1,4 +1,4 @@
-import { formatPermission, type TopicConfig } from '@millrace/core'
+import type { TopicConfig } from '@millrace/core'
 
 /** One topic of this broker. Immutable: a change makes a new object with the same id. */
 export interface Topic extends Omit<TopicConfig, 'topicName'> {
@@ -44,15 +44,4 @@ export function isSameTopicConfig(a: Omit<TopicConfig, 'topicName'>, b: Omit<Top
 function isSameRecord(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
   const names = Object.keys(a)
   return names.length === Object.keys(b).length && names.every(name => a[name] === b[name])
-}
-
-/** A topic as RocketMQ prints it in remarks. */
-export function topicText(topic: Topic): string {
-  const attributes = Object.entries(topic.attributes).map(([name, value]) => `${name}=${value}`)
-  return (
-    `TopicConfig [topicName=${topic.name}, readQueueNums=${topic.readQueueNums}, ` +
-    `writeQueueNums=${topic.writeQueueNums}, perm=${formatPermission(topic.perm)}, ` +
-    `topicFilterType=${topic.topicFilterType}, topicSysFlag=${topic.topicSysFlag}, order=${topic.order}, ` +
-    `attributes={${attributes.join(', ')}}]`
-  )
 }
