@@ -1,4 +1,4 @@
-import { assert, type Cancel, type Environment, MillraceError } from '@millrace/core'
+import { type Cancel, type Environment, MillraceError } from '@millrace/core'
 import { IndexReader } from './index/index-reader.js'
 import { indexTables } from './index/index-tables.js'
 import { ENTRY_NUMBERS, type QueueTail } from './index/queue-tails.js'
@@ -105,6 +105,8 @@ export class LogStore extends StoredMessages implements MessageStore {
   private readonly input = new RecordInput()
   private readonly workers: LogWorkers
   private isPublishDue = false
+  /** Grows with every turn that appends; records of one turn are written together. */
+  publishCount = 0
   private isSyncing = false
   private cancelTimer: Cancel = () => {}
   private state: StoreState = 'open'
@@ -175,25 +177,20 @@ export class LogStore extends StoredMessages implements MessageStore {
     }
   }
 
+  /** Takes in the entries that the index does not have yet. */
   private loadTail(recovered: Recovered): void {
+    const { queues } = recovered.numbers
+    const deletedBefore = queues.map(({ topic }) => this.index.deletedBefore(topic))
     for (const batch of recovered.tail) {
       for (let i = 0; i < batch.count; i++) {
-        const { topic, queueId } = recovered.numbers.queues[batch.queueNumber[i]!]!
+        const number = batch.queueNumber[i]!
+        const position = batch.position[i]!
+        if (position < deletedBefore[number]!) continue
+        const { topic, queueId } = queues[number]!
         const queue = this.queue(this.topic(topic), queueId)
-        const offset = batch.offset[i]!
-        if (offset < queue.nextOffset) continue
-        if (queue.nextOffset === 0) {
-          // The first record still stored of a queue whose older files are gone, or of a store without an index.
-          queue.nextOffset = offset
-          queue.minOffset = offset
-        }
-        assert(offset === queue.nextOffset, 'queue offsets in the log are dense', {
-          topic,
-          queueId,
-          offset,
-          expected: queue.nextOffset,
-        })
-        this.tails.append(queue, batch.position[i]!, batch.size[i]!, batch.tag[i]!)
+        // As the index writer does: an offset out of line begins the queue anew.
+        if (batch.offset[i]! !== queue.nextOffset) this.tails.restart(queue, batch.offset[i]!)
+        this.tails.append(queue, position, batch.size[i]!, batch.tag[i]!)
       }
     }
   }
@@ -235,6 +232,7 @@ export class LogStore extends StoredMessages implements MessageStore {
   publishSoon(): void {
     if (this.isPublishDue) return
     this.isPublishDue = true
+    this.publishCount++
     this.options.environment.scheduler.turn(() => {
       this.isPublishDue = false
       this.ring.publish(true)

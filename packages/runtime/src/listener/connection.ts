@@ -46,7 +46,7 @@ const STALLED_BYTES_MAX = 64 * 1024 * 1024
  */
 export class RemotingConnection implements Peer {
   readonly gate = new ReplyGate()
-  /** Turn of the event loop in which the gate last took a reply; see SendPath. */
+  /** `LogStore.publishCount` when the gate last took a reply; see SendPath. */
   gateTurn = -1
   /** Listed with the send path as having replies that wait. */
   isGated = false

@@ -1,5 +1,5 @@
 import { BLOCK_ENTRIES, blockKey, ENTRY_BYTES, hashBytes, keyHash, queueKey } from './index-format.js'
-import { type IndexTables, type QueueBounds, readBounds } from './index-tables.js'
+import { type IndexTables, type QueueBounds, readBounds, readDeletion } from './index-tables.js'
 import { KeyRun } from './key-runs.js'
 import { ENTRY_NUMBERS } from './queue-tails.js'
 
@@ -10,6 +10,11 @@ export class IndexReader {
   /** First and next offset that the index knows of a queue. */
   bounds(topic: string, queueId: number): QueueBounds | undefined {
     return readBounds(this.tables, queueKey(topic, queueId))
+  }
+
+  /** Records of a topic before this position belong to one of the same name that was deleted; -1: never deleted. */
+  deletedBefore(topic: string): number {
+    return readDeletion(this.tables, topic) ?? -1
   }
 
   /** Copies up to `countMax` entries from `offset` on into `out` (position, size, tag hash each). Returns how many. */

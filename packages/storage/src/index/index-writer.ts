@@ -1,4 +1,3 @@
-import { assert } from '@millrace/core'
 import type { IndexBatch, QueueNumbers } from './index-batch.js'
 import { BLOCK_ENTRIES, blockKey, ENTRY_BYTES, queueKey, topicRange } from './index-format.js'
 import {
@@ -104,9 +103,14 @@ export class IndexWriter {
     for (let i = head; i !== -1; i = next[i]!) {
       if (batch.position[i]! < deletedBefore) continue
       const offset = batch.offset[i]!
-      // Entries may be seen again after a crash; they are the same.
-      if (end !== undefined && offset > end)
-        assert(false, 'queue offsets are dense', { ...queue, offset, expected: end })
+      if (end !== undefined && offset !== end) {
+        // Entries and watermark are committed together, so this is no repeat: the topic was deleted and made anew (a
+        // rebuilt index does not know when), or another broker left a gap. What came before cannot be reached.
+        this.removeBlocks(key)
+        used = 0
+        block = -1
+        first = offset
+      }
       const number = Math.floor(offset / BLOCK_ENTRIES)
       if (number !== block) {
         if (used > 0) void this.tables.blocks.put(blockKey(key, block), bytes.subarray(0, used))
@@ -121,10 +125,17 @@ export class IndexWriter {
       bytes.writeInt32LE(batch.tag[i]!, at + 12)
       used = Math.max(used, at + ENTRY_BYTES)
       first ??= offset
-      end = Math.max(end ?? 0, offset + 1)
+      end = offset + 1
     }
     if (used > 0) void this.tables.blocks.put(blockKey(key, block), bytes.subarray(0, used))
     if (first !== undefined && end !== undefined) writeBounds(this.tables, key, { first, next: end })
+  }
+
+  private removeBlocks(queue: Buffer): void {
+    const { blocks } = this.tables
+    for (const key of [...blocks.keys({ from: blockKey(queue, 0), to: blockKey(queue, 0xffff_ffff) })]) {
+      void blocks.remove(key)
+    }
   }
 
   private addRun(level: number, run: Buffer, logBegin: number): void {

@@ -135,6 +135,13 @@ export class QueueTails {
     return offset
   }
 
+  /** The queue goes on at `offset` and knows nothing of what was before. */
+  restart(queue: QueueTail, offset: number): void {
+    queue.segments = NO_SEGMENTS
+    queue.nextOffset = offset
+    queue.minOffset = offset
+  }
+
   /** Drops what lies before `indexed`: the index has it now. */
   release(indexed: number): void {
     while (this.head < this.order.length) {

@@ -69,8 +69,14 @@ export class Flusher {
     return 'progress'
   }
 
-  /** Drops what could not be written: the broker's thread has taken those records back. */
+  /**
+   * Drops what could not be written: the broker's thread has taken those records back. The file is cleared behind
+   * the last good byte: a whole record that got there could otherwise be found after a crash, at the end of others.
+   * Throws the platform's error.
+   */
   rewind(): void {
+    this.files.closeWriter()
+    this.files.cutAt(this.written)
     this.appended.reset(this.written)
     this.fillerShared.reset(this.written)
   }

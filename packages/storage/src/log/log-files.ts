@@ -185,11 +185,16 @@ export class LogFiles {
     this.firsts = this.firsts.filter(first => first !== begin)
   }
 
-  close(): void {
-    for (const begin of [...this.readers.keys()]) this.closeReader(begin)
+  /** Lets go of the file being written; the next write opens it again. */
+  closeWriter(): void {
     if (this.ended !== undefined) this.disk.close(this.ended)
     if (this.writer) this.disk.close(this.writer.file)
     this.ended = undefined
     this.writer = undefined
+  }
+
+  close(): void {
+    for (const begin of [...this.readers.keys()]) this.closeReader(begin)
+    this.closeWriter()
   }
 }

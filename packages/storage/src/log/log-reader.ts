@@ -36,7 +36,8 @@ export class LogReader {
     let copied = 0
     while (copied < length) {
       const from = position + copied
-      const chunkBegin = from - (from % CHUNK_BYTES)
+      const fileBegin = this.files.fileOf(from)
+      const chunkBegin = from - ((from - fileBegin) % CHUNK_BYTES)
       const chunk = this.chunk(chunkBegin, from)
       if (chunk === undefined) return false
       const inChunk = from - chunkBegin

@@ -1,6 +1,6 @@
-import { assert, type Clock } from '@millrace/core'
+import { assert, type Clock, type DataVersion } from '@millrace/core'
 import type { KeyValue, KeyValueTable } from '../kv/key-value.js'
-import { type DataVersion, firstDataVersion, nextDataVersion } from './data-version.js'
+import { firstDataVersion, nextDataVersion } from './data-version.js'
 
 type QueueOffsets = Map<number, number>
 /** One row a (group, topic): queue id, offset, queue id, offset, … */

@@ -1,14 +1,13 @@
 import { join } from 'node:path'
-import { type Clock, type Environment, MillraceError } from '@millrace/core'
+import { type Clock, type DataVersion, type Environment, MillraceError } from '@millrace/core'
 import type { KeyValue, KeyValueTable } from '../kv/key-value.js'
 import { KeyValueStore } from '../kv/key-value-store.js'
 import { ConsumerOffsets } from './consumer-offsets.js'
-import type { DataVersion } from './data-version.js'
 import { MetadataTable } from './metadata-table.js'
 import { lockDirectory } from './node-directory-lock.js'
 
 /** Format of a data directory as a whole. Raised when an older Millrace could no longer read it rightly. */
-export const STORE_FORMAT = 1
+const STORE_FORMAT = 1
 
 interface FormatRecord {
   readonly format: number

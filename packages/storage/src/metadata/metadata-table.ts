@@ -1,6 +1,6 @@
-import type { Clock } from '@millrace/core'
+import type { Clock, DataVersion } from '@millrace/core'
 import type { KeyValue, KeyValueTable } from '../kv/key-value.js'
-import { type DataVersion, firstDataVersion, nextDataVersion } from './data-version.js'
+import { firstDataVersion, nextDataVersion } from './data-version.js'
 
 /**
  * A durable map from names to records, wholly in memory for reading: topics, subscription groups, settings.

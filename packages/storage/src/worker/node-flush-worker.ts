@@ -41,7 +41,13 @@ export default function flush({ shared, directory, mode, port }: FlushTask): voi
       while (Atomics.load(words, WORD.halted) === 1 && Atomics.load(words, WORD.stop) === 0)
         Atomics.wait(words, WORD.halted, 1, 1000)
       if (Atomics.load(words, WORD.stop) === 1) return
-      flusher.rewind()
+      try {
+        flusher.rewind()
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException
+        port.postMessage({ kind: 'sync', code: code ?? 'UNKNOWN', message } satisfies FlushNews)
+        return
+      }
     }
   } finally {
     files.close()

@@ -180,6 +180,20 @@ describe('log store', () => {
     expect(bodiesOf(log, 'stays', 0)).toEqual(['b'])
   })
 
+  it('finds a topic that was made anew when the index has to be rebuilt', async () => {
+    let log = await open()
+    for (const body of ['a', 'b', 'c']) await log.append(message('again', 0, body))
+    await log.deleteTopic('again')
+    await log.append(message('again', 0, 'new'))
+    await log.close()
+    removeIndex()
+    log = await open()
+    expect(bodiesOf(log, 'again', 0)).toEqual(['new'])
+    log = await reopen()
+    expect(bodiesOf(log, 'again', 0)).toEqual(['new'])
+    expect((await log.append(message('again', 0, 'newer'))).queueOffset).toBe(1)
+  })
+
   it('drops the oldest files by size and moves the first offsets on', async () => {
     let log = await open()
     for (let i = 0; i < 250; i++) await log.append(message('t', 0, String(i).padEnd(30_000)))

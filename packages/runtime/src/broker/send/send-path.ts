@@ -76,7 +76,6 @@ export class SendPath {
   private readonly hosts = new WeakMap<RemotingConnection, Hosts>()
   private gated: RemotingConnection[] = []
   private stalled: RemotingConnection[] = []
-  private turn = 0
 
   constructor(
     private readonly config: BrokerConfig,
@@ -175,8 +174,8 @@ export class SendPath {
   }
 
   private commitReply(connection: RemotingConnection, end: number): void {
-    connection.gate.commit(end, this.store.ring.end, connection.gateTurn !== this.turn)
-    connection.gateTurn = this.turn
+    connection.gate.commit(end, this.store.ring.end, connection.gateTurn !== this.store.publishCount)
+    connection.gateTurn = this.store.publishCount
     if (connection.isGated) return
     connection.isGated = true
     this.gated.push(connection)
@@ -272,7 +271,6 @@ export class SendPath {
 
   /** The log is written up to `position`: replies leave, stalled connections go on. */
   written(position: number): void {
-    this.turn++
     if (this.gated.length > 0) {
       const gated = this.gated
       this.gated = []
