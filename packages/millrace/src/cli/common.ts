@@ -66,7 +66,7 @@ export function collect(text: string, before: readonly string[] | undefined): re
   return [...(before ?? []), text]
 }
 
-export function keyValue(text: string): readonly [string, string] {
+function keyValue(text: string): readonly [string, string] {
   const split = text.indexOf('=')
   if (split < 1) throw new InvalidArgumentError('It must be written as key=value.')
   return [text.slice(0, split), text.slice(split + 1)]

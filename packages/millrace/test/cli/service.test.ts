@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { run } from './harness.js'
 
@@ -152,6 +153,14 @@ describe('a service started by the command line', () => {
     expect(result).toMatchObject({ settings: { mode, sizeBytes: 100 }, failed: 0 })
     expect(result.messages).toBeGreaterThan(0)
     expect(result.latencyMs.p50).toBeGreaterThan(0)
+  })
+
+  it('takes a TypeScript configuration', async () => {
+    const file = join(directory, 'millrace.config.ts')
+    await writeFile(file, "export default { regionId: 'north' as string }\n")
+    const { stdout } = await promisify(execFile)(process.execPath, [BIN, 'config', 'show', '-c', file, '--json'])
+    const rows = JSON.parse(stdout) as readonly { readonly key: string; readonly value: string }[]
+    expect(rows.find(({ key }) => key === 'regionId')?.value).toBe('north')
   })
 
   it('refuses a second service on the same data or port', async () => {

@@ -13,6 +13,9 @@ export type ConfigModule = Partial<BrokerConfig> & {
   readonly nameserver?: Partial<NameserverConfig>
 }
 
+/** Node 20 cannot strip types itself. Not named in the import: it looks for files of its own, which a bundle has not. */
+const TYPE_STRIPPER = 'jiti'
+
 /**
  * Reads a configuration file: `.json`, a `.ts`, `.mts`, `.js` or `.mjs` module, anything else as Java properties (`broker.conf`).
  * @throws MillraceError INVALID_CONFIG when it cannot be read or is not of its form; keys are checked by `loadConfig`
@@ -32,8 +35,7 @@ export async function readConfigFile(path: string): Promise<ConfigEntry[]> {
         return fromObject(defaultExport(await import(pathToFileURL(resolve(path)).href), path), path)
       case '.ts':
       case '.mts': {
-        // Node 20 cannot strip types itself.
-        const { createJiti } = await import('jiti')
+        const { createJiti } = (await import(TYPE_STRIPPER)) as typeof import('jiti')
         return fromObject(defaultExport(await createJiti(import.meta.url).import(resolve(path)), path), path)
       }
       default:

@@ -81,7 +81,7 @@ export function bytes(initial: number, range: Range, doc: string, extras: Extras
   return { schema, initial, doc, expected, ...extras }
 }
 
-export function formatBytes(value: number): string {
+function formatBytes(value: number): string {
   for (const unit of ['T', 'G', 'M', 'K']) {
     const size = UNIT_BYTES[unit]
     if (value >= size && value % size === 0) return `${value / size} ${unit}iB`
