@@ -4,7 +4,11 @@ import type { RequestOptions } from '../connection/connection-pool.js'
 import { RequestError } from '../errors.js'
 import { describeQueue } from './pull.js'
 
-/** Where a group begins in a queue for which it has no offset: its ends, or a time in milliseconds since the epoch. */
+/**
+ * Where a group begins in a queue for which it has no offset: its ends, or a time in milliseconds since the epoch.
+ * Whatever is asked for, brokers let a group begin at 0 in a queue that still has its first message in memory, so that
+ * it misses nothing of a queue that is new. behaviour.md §8
+ */
 export type StartPosition = 'first' | 'last' | number
 
 /** Offsets of a queue, and those that groups have stored for it. All calls throw RequestError and what connections throw. */
@@ -32,14 +36,8 @@ export class QueueOffsets {
   }
 
   /** Next offset that the group will consume; undefined when it has stored none. */
-  async committed(group: string, queue: MessageQueue, options?: RequestOptions): Promise<number | undefined> {
-    try {
-      const fields = { consumerGroup: group }
-      return await this.#read(RequestCode.QUERY_CONSUMER_OFFSET, 'committed offset', queue, fields, options)
-    } catch (error) {
-      if (error instanceof RequestError && error.responseCode === ResponseCode.QUERY_NOT_FOUND) return undefined
-      throw error
-    }
+  committed(group: string, queue: MessageQueue, options?: RequestOptions): Promise<number | undefined> {
+    return this.#committed(queue, { consumerGroup: group, setZeroIfNotFound: 'false' }, options)
   }
 
   /** Stores the next offset that the group will consume. Resolves when the broker has it. */
@@ -58,13 +56,26 @@ export class QueueOffsets {
 
   /** Where a member begins: the committed offset, else by `from`. */
   async start(group: string, queue: MessageQueue, from: StartPosition, options?: RequestOptions): Promise<number> {
-    return (await this.committed(group, queue, options)) ?? (await this.at(queue, from, options))
+    return (await this.#committed(queue, { consumerGroup: group }, options)) ?? (await this.at(queue, from, options))
   }
 
   /** The offset of a position. */
   at(queue: MessageQueue, position: StartPosition, options?: RequestOptions): Promise<number> {
     if (position === 'first') return this.min(queue, options)
     return position === 'last' ? this.max(queue, options) : this.atTime(queue, position, options)
+  }
+
+  async #committed(
+    queue: MessageQueue,
+    fields: Readonly<Record<string, string>>,
+    options: RequestOptions | undefined,
+  ): Promise<number | undefined> {
+    try {
+      return await this.#read(RequestCode.QUERY_CONSUMER_OFFSET, 'committed offset', queue, fields, options)
+    } catch (error) {
+      if (error instanceof RequestError && error.responseCode === ResponseCode.QUERY_NOT_FOUND) return undefined
+      throw error
+    }
   }
 
   async #read(

@@ -21,7 +21,7 @@ export class Nameservers {
 
   /**
    * Asks the name server that answered last, then the others.
-   * @throws MillraceError CONNECT_FAILED when none answers; ABORTED | CLOSED
+   * @throws MillraceError CONNECT_FAILED | CONNECTION_LOST | TIMEOUT when none answers; ABORTED | CLOSED
    */
   request(request: Request, options: RequestOptions = {}): Promise<RemotingCommand> {
     return this.#tryEach(address => this.#pool.request(address, request, options))
@@ -45,7 +45,7 @@ export class Nameservers {
       }
     }
     throw new MillraceError(
-      'CONNECT_FAILED',
+      failure instanceof MillraceError ? failure.code : 'CONNECT_FAILED',
       `no name server of ${this.addresses.join(';')} answered; check that one runs there: ${String(failure)}`,
       { cause: failure },
     )
