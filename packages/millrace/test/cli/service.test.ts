@@ -155,6 +155,18 @@ describe('a service started by the command line', () => {
     expect(result.latencyMs.p50).toBeGreaterThan(0)
   })
 
+  it('runs nameserver and broker apart', async () => {
+    const lonely = await millrace('start', '--role', 'broker')
+    expect(lonely).toMatchObject({ exitCode: 2, out: '' })
+    const nameserver = spawnStart('--role', 'nameserver', '--data', join(directory, 'nameserver'))
+    const { nameserver: address, broker: none } = await firstLine(nameserver)
+    expect(none).toBeUndefined()
+    const broker = spawnStart('--role', 'broker', '--data', join(directory, 'broker'), '--nameserver', address)
+    expect(await firstLine(broker)).not.toHaveProperty('nameserver')
+    expect((await millrace('send', 'apart', 'x', '--nameserver', address)).out).toMatch(/^sent 1 to apart/)
+    for (const child of [broker, nameserver]) expect(await stopped(child, 'SIGTERM')).toBe(0)
+  })
+
   it('takes a TypeScript configuration', async () => {
     const file = join(directory, 'millrace.config.ts')
     await writeFile(file, "export default { regionId: 'north' as string }\n")

@@ -48,7 +48,6 @@ export const brokerSettings = {
   clusterTopicEnable: flag(true, 'Creates a topic named like the cluster.'),
   brokerTopicEnable: flag(true, 'Creates a topic named like the broker.'),
   autoCreateSubscriptionGroup: flag(true, 'Creates a consumer group when its first consumer arrives.'),
-  enablePropertyFilter: flag(false, 'Allows subscriptions that filter by SQL92 over message properties.'),
   notifyConsumerIdsChangedEnable: flag(true, 'Tells the members of a group at once when one joins or leaves.'),
   flushConsumerOffsetInterval: milliseconds(5000, 'How often committed consumer offsets are written to disk.'),
   channelExpiredTimeout: milliseconds(120_000, 'A client without a heartbeat for this long is taken as gone.'),
@@ -75,7 +74,6 @@ export const brokerSettings = {
     'SYNC_FLUSH',
     'When a send is acknowledged: SYNC_FLUSH after it is on disk (many sends share one flush), ASYNC_FLUSH after the operating system has it (RocketMQ: ASYNC_FLUSH).',
   ),
-  syncFlushTimeout: milliseconds(5000, 'A send whose flush takes longer is answered FLUSH_DISK_TIMEOUT.'),
   flushIntervalCommitLog: milliseconds(500, 'With ASYNC_FLUSH, how often the log is flushed to disk.'),
   maxMessageSize: bytes(4 * MIB, { min: KIB, max: 16 * MIB }, 'Largest message body.'),
   frameBytesMax: bytes(
@@ -110,7 +108,6 @@ export const brokerSettings = {
     PERCENT,
     'Percent of the disk in use from which the oldest files are deleted whatever their age.',
   ),
-  diskSpaceWarningLevelRatio: integer(90, PERCENT, 'Percent of the disk in use from which messages are refused.'),
   cleanResourceInterval: milliseconds(10_000, 'How often retention looks for files to delete.'),
 } as const
 

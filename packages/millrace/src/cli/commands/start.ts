@@ -2,6 +2,7 @@ import type { ServiceNotices } from '@millrace/runtime'
 import type { Command } from 'commander'
 import { type CommandContext, command, handle } from '../common.js'
 import { type ConfiguringOptions, configuring, loadFor } from '../configuring.js'
+import { UsageError } from '../failure.js'
 import type { CommandIo } from '../io.js'
 import { untilAborted } from '../waiting.js'
 
@@ -16,6 +17,8 @@ export function startCommand(context: CommandContext): Command {
   )
   return handle<ConfiguringOptions>(target, context, async (io, options) => {
     const config = await loadFor(io, options)
+    if (!config.roles.includes('nameserver') && config.broker.namesrvAddr === '')
+      throw new UsageError('a broker alone needs a nameserver, or no client finds it; give --nameserver HOST:PORT')
     const [{ startService }, { nodeEnvironment }] = await Promise.all([
       import('@millrace/runtime'),
       import('@millrace/core/node'),
