@@ -55,10 +55,3 @@ export function abortError(signal: AbortSignal, what: string): MillraceError {
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
-
-/** Tells of a failure that no call can reject with: it is tried again, or cost one message another delivery. */
-export function reportError(onError: ((error: Error) => void) | undefined, thrown: unknown): void {
-  const error = asError(thrown)
-  if (onError) onError(error)
-  else process.emitWarning(error)
-}

@@ -89,10 +89,10 @@ export async function topicList(context: ClientContext): Promise<string[]> {
 
 export async function describeTopic(context: ClientContext, topic: string): Promise<QueueDescription[]> {
   const route = await context.routes.load(topic)
-  const perBroker = [...route.brokers.values()].map(({ brokerName, brokerAddrs }) => {
-    const address = brokerAddrs[MASTER_ID]
-    return address === undefined ? [] : describeOnBroker(context, route, { brokerName, address })
-  })
+  const masters = [...route.brokers.values()].filter(({ brokerAddrs }) => brokerAddrs[MASTER_ID] !== undefined)
+  const perBroker = masters.map(({ brokerName, brokerAddrs }) =>
+    describeOnBroker(context, route, { brokerName, address: brokerAddrs[MASTER_ID] }),
+  )
   return (await Promise.all(perBroker)).flat()
 }
 

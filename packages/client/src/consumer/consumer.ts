@@ -1,7 +1,7 @@
 import { type Cancel, type MessageQueue, MillraceError, retryTopic } from '@millrace/core'
 import { Observable } from 'rxjs'
 import type { ClientContext } from '../client-context.js'
-import { reportError } from '../errors.js'
+import { ErrorReporter } from '../error-reporter.js'
 import {
   COMMIT_INTERVAL_MS,
   CONSUMER_CONCURRENCY,
@@ -59,6 +59,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
   readonly #readers = new Map<string, QueueReader>()
   readonly #committed = new Map<string, number>()
   readonly #host: ReaderHost
+  readonly #reporter: ErrorReporter
   #listed: QueueReader[] = []
   #handle: ((delivery: PendingDelivery) => void) | undefined
   #concurrency: number
@@ -73,6 +74,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
   constructor(context: ClientContext, options: ConsumerOptions) {
     this.#context = context
     this.#options = options
+    this.#reporter = new ErrorReporter(context.environment.clock, options.onError)
     this.#isClustering = options.model !== 'broadcasting'
     this.#store = options.offsetStore ?? memoryOffsetStore()
     this.#concurrency = options.concurrency ?? CONSUMER_CONCURRENCY
@@ -390,6 +392,6 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
   }
 
   #report(error: unknown): void {
-    reportError(this.#options.onError, error)
+    this.#reporter.report(error)
   }
 }

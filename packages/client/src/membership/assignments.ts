@@ -12,7 +12,7 @@ import {
 import type { ClientContext } from '../client-context.js'
 import { type PullResult, pull, queueKey } from '../consumer/pull.js'
 import { QueueOffsets, type StartPosition } from '../consumer/queue-offsets.js'
-import { reportError } from '../errors.js'
+import { ErrorReporter } from '../error-reporter.js'
 import { PULL_MESSAGES_MAX, PULL_SUSPEND_MS, REBALANCE_INTERVAL_MS } from '../limits.js'
 import { subscriptionsOf, type Topics } from './subscription.js'
 
@@ -60,6 +60,7 @@ export class Assignments {
   readonly #context: ClientContext
   readonly #options: AssignmentsOptions
   readonly #listener: AssignmentListener
+  readonly #reporter: ErrorReporter
   readonly #subscriptions: ReadonlyMap<string, SubscriptionData>
   /** By queue key. */
   readonly #queues = new Map<string, MessageQueue>()
@@ -83,6 +84,7 @@ export class Assignments {
     this.#context = context
     this.#options = options
     this.#listener = listener
+    this.#reporter = new ErrorReporter(context.environment.clock, options.onError)
     this.offsets = new QueueOffsets(context)
     const subscriptions = [...subscriptionsOf(options.topics, context.environment.clock.now()), ...extraSubscriptions]
     this.#subscriptions = new Map(subscriptions.map(subscription => [subscription.topic, subscription]))
@@ -287,7 +289,7 @@ export class Assignments {
 
   #report(error: unknown): void {
     if (this.#isClosed) return
-    reportError(this.#options.onError, error)
+    this.#reporter.report(error)
   }
 }
 

@@ -284,6 +284,14 @@ describe('Consumer', () => {
       expect(errors.every(error => 'code' in error && error.code === 'CONNECTION_LOST')).toBe(true)
     })
 
+    it('tells of an outage once in 10 s, not once for each queue and try', async () => {
+      await sim.runUntilSettled(client.consumer(options()).run(() => {}))
+      await broker.server.stop()
+      await wait(9_000)
+      expect(new Set(errors.map(({ message }) => message)).size).toBe(errors.length)
+      expect(errors.length).toBeLessThanOrEqual(3)
+    })
+
     it('continues where the broker says when the offset is outside the queue', async () => {
       fill(8)
       for (let id = 0; id < QUEUES; id++) broker.offsets.set(`g@orders:${id}`, 50)
