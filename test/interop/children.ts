@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 const OUTPUT_LINES_MAX = 40
 
 const running = new Set<ChildProcess>()
+const servers = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
@@ -42,10 +43,6 @@ export class Child {
       running.delete(this.#process)
       this.#wake()
     })
-  }
-
-  get pid(): number {
-    return this.#process.pid!
   }
 
   /** Writes one line to the child's standard input. */
@@ -87,13 +84,14 @@ export class Child {
     return this.end(deadlineMs)
   }
 
-  signal(name: 'SIGTERM' | 'SIGKILL'): void {
-    this.#process.kill(name)
+  /** Keeps it from being killed with the clients that a failed test left behind. */
+  asServer(): this {
+    servers.add(this.#process)
+    return this
   }
 
-  async kill(): Promise<void> {
-    this.#process.kill('SIGKILL')
-    await this.#ended
+  signal(name: 'SIGTERM' | 'SIGKILL'): void {
+    this.#process.kill(name)
   }
 
   failure(what: string): Error {
@@ -101,9 +99,9 @@ export class Child {
   }
 }
 
-/** Kills what a failed test left behind. */
+/** Kills the clients that a failed test left behind. */
 export async function killChildren(): Promise<void> {
-  const left = [...running]
+  const left = [...running].filter(child => !servers.has(child))
   await Promise.all(left.map(child => new Promise(resolve => child.once('close', resolve).kill('SIGKILL'))))
 }
 

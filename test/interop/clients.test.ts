@@ -100,7 +100,7 @@ for (const kind of selectedTargets()) {
         seen('gets again what it refused', async () => {
           const topic = await newTopic()
           const sent = await sendOnly(client, { ...options(), topic, count: 20 })
-          const read = { ...options(), topic, group: fresh('group'), mode: 'reject' as const, deadlineMs: 60_000 }
+          const read = { ...options(), topic, group: fresh('group'), mode: 'reject' as const, deadlineMs: 100_000 }
           const received = await consumeExisting(client, { ...read, count: 2 * sent.length })
           const first = received.filter(line => line.attempt === 0)
           const second = received.filter(line => line.attempt === 1)

@@ -36,21 +36,23 @@ describe('a store opened by the other broker', () => {
 
   for (const [writer, reader] of exchanges) {
     if (![writer, reader].every(kind => selectedTargets().includes(kind) && !kind.missing())) continue
-    feature(
-      reader.name,
-      javaJson.name,
-      `serves every message of a commit log that ${writer.name} wrote`,
-      async () => {
-        const dir = workDir()
-        try {
-          await exchange(writer, reader, dir)
-        } finally {
-          await killChildren()
-          rmSync(dir, { recursive: true, force: true })
-        }
-      },
-      300_000,
-    )
+    describe(reader.name, () => {
+      feature(
+        reader.name,
+        javaJson.name,
+        `serves every message of a commit log that ${writer.name} wrote`,
+        async () => {
+          const dir = workDir()
+          try {
+            await exchange(writer, reader, dir)
+          } finally {
+            await killChildren()
+            if (!process.env['INTEROP_KEEP']) rmSync(dir, { recursive: true, force: true })
+          }
+        },
+        300_000,
+      )
+    })
   }
 })
 

@@ -9,7 +9,8 @@ import { missingTool } from './tools.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const apacheDir = join(root, 'bench/apache')
-const millraceMain = join(root, 'packages/millrace/dist/cli/main.js')
+/** MILLRACE_MAIN is for testing another build. */
+const millraceMain = process.env['MILLRACE_MAIN'] ?? join(root, 'packages/millrace/dist/cli/main.js')
 
 /** A running name server and broker. */
 export interface Target {
@@ -100,7 +101,7 @@ export const millrace: TargetKind = {
       '--broker-port',
       String(ports.broker),
       '--json',
-    ])
+    ]).asServer()
     await child.line(line => line.startsWith('{'), 30_000)
     return {
       nameServer: `127.0.0.1:${ports.nameServer}`,
