@@ -9,7 +9,7 @@ const held = new Set<string>()
 
 export interface DirectoryLock {
   /** Removes the lock file. Idempotent. */
-  release(): void
+  readonly release: () => void
 }
 
 /**
@@ -29,7 +29,7 @@ export function lockDirectory(directory: string): DirectoryLock {
   while (!create(file, owner)) takeAway(path, file)
   held.add(path)
   return {
-    release() {
+    release: () => {
       if (held.delete(path)) rmSync(file, { force: true })
     },
   }
