@@ -108,14 +108,24 @@ export function parseInteger(bytes: Uint8Array, start: number, end: number): num
   if (isNegative) at++
   const count = end - at
   if (count <= 0 || count > 16 || (bytes[at] === 0x30 && (count > 1 || isNegative))) return Number.NaN
-  let value = 0
-  for (; at < end; at++) {
-    const digit = bytes[at] - 0x30
-    if (digit < 0 || digit > 9) return Number.NaN
-    value = value * 10 + digit
-  }
-  if (value > Number.MAX_SAFE_INTEGER) return Number.NaN
+  // Nine digits at a time fit integer arithmetic, which is faster than that of doubles.
+  const head = parseDigits(bytes, at, count > 9 ? end - 9 : end)
+  if (count <= 9) return head < 0 ? Number.NaN : isNegative ? -head : head
+  const tail = parseDigits(bytes, end - 9, end)
+  const value = head * BILLION + tail
+  if (head < 0 || tail < 0 || value > Number.MAX_SAFE_INTEGER) return Number.NaN
   return isNegative ? -value : value
+}
+
+/** Value of at most nine digits; -1 when one is none. */
+function parseDigits(bytes: Uint8Array, start: number, end: number): number {
+  let value = 0
+  for (let at = start; at < end; at++) {
+    const digit = bytes[at] - 0x30
+    if (digit < 0 || digit > 9) return -1
+    value = (value * 10 + digit) | 0
+  }
+  return value
 }
 
 /** Is [start, end) the ASCII text `name`? */

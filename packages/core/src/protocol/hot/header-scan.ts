@@ -5,7 +5,7 @@ import { ByteClass, byteClasses, skipBare, skipEscape, skipSpace } from './json-
 
 /**
  * State of the last scan. It lives in this module, not in an object: the compiler then knows where the arrays are,
- * which makes the scan a third faster.
+ * which makes the scan faster.
  */
 const STARTS = new Int32Array(FIELD_COUNT)
 const ENDS = new Int32Array(FIELD_COUNT)
@@ -129,13 +129,6 @@ export function booleanOf(bytes: Uint8Array, field: number): boolean {
   return false
 }
 
-function put(field: number, start: number, end: number, kind: number): void {
-  seen |= 1 << field
-  STARTS[field] = start
-  ENDS[field] = end
-  KINDS[field] = kind
-}
-
 /**
  * Scans the header of the frame [start, end), which begins at the header word. False: not a request, not valid, or
  * something that only the general codec reads.
@@ -213,7 +206,10 @@ function scanBinary(bytes: Buffer, start: number, end: number): boolean {
     if (valueLength < 0 || valueLength > extEnd - valueStart) return false
     at = valueStart + valueLength
     const field = fieldOf(bytes, nameStart, nameEnd)
-    if (field !== 0) put(field, valueStart, at, TEXT)
+    seen |= 1 << field
+    STARTS[field] = valueStart
+    ENDS[field] = at
+    KINDS[field] = TEXT
   }
   return true
 }
@@ -234,6 +230,10 @@ let tokenStart = 0
 let tokenEnd = 0
 let tokenKind = 0
 
+/**
+ * The two loops below repeat by hand what helpers would do for the ordinary case (no white space, no escapes, short
+ * numbers): a call per token would cost as much as the token.
+ */
 function scanJson(bytes: Buffer, start: number, end: number): boolean {
   HEAD[Head.CODE] = -1
   HEAD[Head.OPAQUE] = HEAD[Head.FLAG] = HEAD[Head.VERSION] = 0
@@ -241,20 +241,32 @@ function scanJson(bytes: Buffer, start: number, end: number): boolean {
   let at = start + 1
   let hasExtFields = false
   for (;;) {
-    at = skipName(bytes, at, end)
-    if (at < 0) return false
-    const nameStart = tokenStart
-    const nameEnd = tokenEnd
+    if (bytes[at] !== QUOTE) at = skipSpace(bytes, at, end)
+    if (bytes[at] !== QUOTE) return false
+    const nameStart = ++at
+    while (at < end && CLASSES[bytes[at]] === PLAIN) at++
+    const nameEnd = at
+    if (bytes[at++] !== QUOTE) return false
+    if (bytes[at] !== COLON) at = skipSpace(bytes, at, end)
+    if (at >= end || bytes[at++] !== COLON) return false
+    if (bytes[at] <= 0x20) at = skipSpace(bytes, at, end)
+    if (at >= end) return false
     if (bytes[at] === OPEN) {
       if (hasExtFields || !equalsBytes(bytes, nameStart, nameEnd, EXT_FIELDS)) return false
       hasExtFields = true
       at = scanExtFields(bytes, at, end)
-      if (at < 0) return false
+    } else if (bytes[at] === QUOTE) {
+      if (numberNamed(bytes, nameStart, nameEnd) !== OTHER) return false
+      const from = ++at
+      while (at < end && CLASSES[bytes[at]] === PLAIN) at++
+      at = bytes[at] === QUOTE ? at + 1 : endText(bytes, from, at, end)
     } else {
-      at = skipValue(bytes, at, end)
-      if (at < 0 || !putMember(bytes, nameStart, nameEnd)) return false
+      const number = numberNamed(bytes, nameStart, nameEnd)
+      const from = at
+      at = skipBare(bytes, from, end)
+      if (at < 0 || (number !== OTHER && !putNumber(bytes, from, at, number))) return false
     }
-    if (at >= end) return false
+    if (at < 0 || at >= end) return false
     if (bytes[at] <= 0x20) at = skipSpace(bytes, at, end)
     if (bytes[at] !== COMMA) break
     at++
@@ -263,36 +275,42 @@ function scanJson(bytes: Buffer, start: number, end: number): boolean {
   return at + 1 === end || skipSpace(bytes, at + 1, end) === end
 }
 
-/** Takes the member whose value is the current token, if it is one that is read here. False: leave it to the general codec. */
-function putMember(bytes: Buffer, nameStart: number, nameEnd: number): boolean {
-  switch (bytes[nameStart]) {
+/** Neither a number of the header nor `extFields`. */
+const OTHER = -1
+const EXT = -2
+
+/** Which of the header's members is named [start, end)? `Head.CODE` and the like, EXT or OTHER. */
+function numberNamed(bytes: Buffer, start: number, end: number): number {
+  switch (bytes[start]) {
     case 0x63:
-      if (!equalsBytes(bytes, nameStart, nameEnd, CODE)) return true
-      // A second code is suspicious, and a negative one is none.
-      return HEAD[Head.CODE] < 0 && putNumber(bytes, Head.CODE)
+      return equalsBytes(bytes, start, end, CODE) ? Head.CODE : OTHER
     case 0x65:
-      return !equalsBytes(bytes, nameStart, nameEnd, EXT_FIELDS)
+      return equalsBytes(bytes, start, end, EXT_FIELDS) ? EXT : OTHER
     case 0x66:
-      return !equalsBytes(bytes, nameStart, nameEnd, FLAG) || putNumber(bytes, Head.FLAG)
+      return equalsBytes(bytes, start, end, FLAG) ? Head.FLAG : OTHER
     case 0x6f:
-      return !equalsBytes(bytes, nameStart, nameEnd, OPAQUE) || putNumber(bytes, Head.OPAQUE)
+      return equalsBytes(bytes, start, end, OPAQUE) ? Head.OPAQUE : OTHER
     case 0x76:
-      return !equalsBytes(bytes, nameStart, nameEnd, VERSION) || putNumber(bytes, Head.VERSION)
+      return equalsBytes(bytes, start, end, VERSION) ? Head.VERSION : OTHER
     default:
-      return true
+      return OTHER
   }
 }
 
-/** Takes the current token as a 32-bit integer. */
-function putNumber(bytes: Buffer, index: number): boolean {
-  if (tokenKind !== BARE) return false
-  const value = parseInteger(bytes, tokenStart, tokenEnd)
-  HEAD[index] = value
-  return HEAD[index] === value
+/** Takes the bare value [start, end) as a 32-bit integer of the header. */
+function putNumber(bytes: Buffer, start: number, end: number, index: number): boolean {
+  // A second code is suspicious, and a negative one is none.
+  if (index === EXT || (index === Head.CODE && HEAD[Head.CODE] >= 0)) return false
+  const value = parseInteger(bytes, start, end)
+  if (value !== (value | 0)) return false
+  HEAD[index] = value | 0
+  return true
 }
 
 function scanExtFields(bytes: Buffer, open: number, end: number): number {
-  let at = skipSpace(bytes, open + 1, end)
+  let at = open + 1
+  let fields = seen
+  if (bytes[at] !== QUOTE) at = skipSpace(bytes, at, end)
   if (at < end && bytes[at] === CLOSE) return at + 1
   for (;;) {
     let field: number
@@ -312,25 +330,33 @@ function scanExtFields(bytes: Buffer, open: number, end: number): number {
       for (at = start; at < end && CLASSES[bytes[at]] === PLAIN; ) at++
       if (at >= end) return -1
       if (bytes[at] === QUOTE) {
-        if (field !== 0) put(field, start, at, TEXT)
-        at++
+        STARTS[field] = start
+        ENDS[field] = at++
+        KINDS[field] = TEXT
       } else {
         at = endText(bytes, start, at, end)
-        if (at < 0) return -1
-        if (field !== 0) put(field, start, tokenEnd, tokenKind)
+        STARTS[field] = start
+        ENDS[field] = tokenEnd
+        KINDS[field] = tokenKind
       }
     } else {
-      at = skipValue(bytes, at, end)
-      if (at < 0) return -1
-      if (field !== 0) put(field, tokenStart, tokenEnd, tokenKind)
+      STARTS[field] = at
+      at = skipBare(bytes, at, end)
+      ENDS[field] = at
+      KINDS[field] = BARE
     }
-    if (at >= end) return -1
+    if (at < 0 || at >= end) return -1
+    // Field 0, which nobody asks for, takes what is not known.
+    fields |= 1 << field
     if (bytes[at] <= 0x20) {
       at = skipSpace(bytes, at, end)
       if (at >= end) return -1
     }
     const next = bytes[at++]
-    if (next !== COMMA) return next === CLOSE ? at : -1
+    if (next !== COMMA) {
+      seen = fields
+      return next === CLOSE ? at : -1
+    }
   }
 }
 
@@ -349,20 +375,6 @@ function skipName(bytes: Buffer, from: number, end: number): number {
   at++
   if (bytes[at] <= 0x20) at = skipSpace(bytes, at, end)
   return at < end ? at : -1
-}
-
-/** Skips a text, number or literal and makes it the current token. -1: it is none, or it is not valid. */
-function skipValue(bytes: Buffer, from: number, end: number): number {
-  let at = from + 1
-  if (bytes[from] === QUOTE) {
-    while (at < end && CLASSES[bytes[at]] === PLAIN) at++
-    return endText(bytes, from + 1, at, end)
-  }
-  at = skipBare(bytes, from, end)
-  tokenStart = from
-  tokenEnd = at
-  tokenKind = BARE
-  return at
 }
 
 /** Skips the rest of the text that starts at `from` and makes its inside the current token. All before `rest` is plain. */
