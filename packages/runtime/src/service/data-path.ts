@@ -3,7 +3,7 @@ import type { LogStore } from '@millrace/storage'
 import type { BrokerControl } from '../broker/broker-control.js'
 import { BrokerCounters } from '../broker/counters.js'
 import { CodeFrameServer, type HotPaths } from '../broker/frame-server.js'
-import { PullPath } from '../broker/pull/pull-path.js'
+import { PULL_REQUESTS, PullPath } from '../broker/pull/pull-path.js'
 import { retention } from '../broker/retention/retention.js'
 import { GeneralSend, SEND_REQUESTS } from '../broker/send/general-send.js'
 import { SendPath } from '../broker/send/send-path.js'
@@ -64,6 +64,7 @@ export class DataPath {
     if (paths === undefined) throw new Error('open comes first')
     const all = new Map(handlers)
     for (const code of SEND_REQUESTS) all.set(code, paths.general.handler)
+    for (const code of PULL_REQUESTS) all.set(code, paths.pull.general)
     return new CodeFrameServer(all, paths)
   }
 

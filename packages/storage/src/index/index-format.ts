@@ -38,11 +38,6 @@ export function topicRange(topic: string): { from: Buffer; to: Buffer } {
   return { from: Buffer.from(`${topic}\0`), to: Buffer.from(`${topic}\x01`) }
 }
 
-/** Reverse of `queueKey`. */
-export function parseQueueKey(key: Buffer): { topic: string; queueId: number } {
-  return { topic: key.toString('utf8', 0, key.length - 5), queueId: key.readUInt32BE(key.length - 4) }
-}
-
 /** 32-bit FNV-1a of `topic#key`, continued from the hash of the topic part. */
 export function hashBytes(bytes: Uint8Array, start: number, end: number, seed = 0x811c9dc5): number {
   let hash = seed

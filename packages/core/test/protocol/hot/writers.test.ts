@@ -2,11 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decimalLength, parseInteger, writeDecimal } from '../../../src/protocol/hot/bytes.js'
 import { PULL_REPLY_HEADER_BYTES_MAX, writePullReplyHeader } from '../../../src/protocol/hot/pull-reply.js'
-import { recordLength, writeRecord } from '../../../src/protocol/hot/record-writer.js'
 import { SendReplyTemplate, sendReplyLengthMax, writeSendReply } from '../../../src/protocol/hot/send-reply.js'
-import { parseIp } from '../../../src/protocol/message/host.js'
 import { offsetMessageId } from '../../../src/protocol/message/message-id.js'
-import { encodeMessage } from '../../../src/protocol/message/record.js'
 import { decodeFrame } from '../../../src/protocol/remoting/frame.js'
 
 const offset = fc.oneof(fc.maxSafeNat(), fc.nat(2_000_000_000))
@@ -125,51 +122,6 @@ it('writePullReplyHeader writes the head of a frame that the general codec reads
         serialization: isBinary ? 'ROCKETMQ' : 'JSON',
         extFields: Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, String(value)])),
       })
-    }),
-  )
-})
-
-it('writeRecord writes the bytes of encodeMessage', () => {
-  const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map(array => Buffer.from(array))
-  const messages = fc.record({
-    topic: fc.string({ unit: fc.constantFrom('a', '%', '题'), maxLength: 100 }),
-    queueId: fc.integer(),
-    queueOffset: offset,
-    commitLogOffset: offset,
-    flag: fc.integer(),
-    sysFlag: fc.integer({ min: 0, max: 0xfff }),
-    bodyCrc: fc.nat(),
-    bornTimestamp: offset,
-    bornHost: fc.record({ host, port: fc.nat(65_535) }),
-    storeTimestamp: offset,
-    storeHost: fc.record({ host, port: fc.nat(65_535) }),
-    reconsumeTimes: fc.integer(),
-    preparedTransactionOffset: offset,
-    body: bytes(400),
-    properties: bytes(200),
-  })
-  const hostBytes = (address: { host: string; port: number }) => {
-    const port = Buffer.alloc(4)
-    port.writeInt32BE(address.port)
-    return Buffer.concat([parseIp(address.host) ?? Buffer.alloc(0), port])
-  }
-  fc.assert(
-    fc.property(messages, fc.nat(20), (message, at) => {
-      const record = {
-        ...message,
-        topic: Buffer.from(message.topic),
-        bornHost: hostBytes(message.bornHost),
-        storeHost: hostBytes(message.storeHost),
-        body: Buffer.concat([Buffer.from('##'), message.body]),
-        bodyStart: 2,
-        bodyEnd: 2 + message.body.length,
-        properties: Buffer.concat([Buffer.from('###'), message.properties]),
-        propertiesStart: 3,
-        propertiesEnd: 3 + message.properties.length,
-      }
-      const target = Buffer.alloc(at + recordLength(record))
-      expect(writeRecord(target, at, record)).toBe(target.length)
-      expect(target.subarray(at)).toEqual(encodeMessage(message))
     }),
   )
 })

@@ -2,6 +2,7 @@ import {
   type Environment,
   encodeResponse,
   PullScan,
+  RequestCode,
   ResponseCode,
   scanPull,
   writePullReplyHeader,
@@ -9,44 +10,20 @@ import {
 import type { LogStore, QueueTail } from '@millrace/storage'
 import type { BrokerConfig } from '../../config/index.js'
 import type { RemotingConnection, Taken } from '../../listener/connection.js'
+import type { RemotingRequest } from '../../listener/peer.js'
+import { failureReply } from '../../requests/answer.js'
 import type { BrokerCounters } from '../counters.js'
-import type { Topic } from '../topics/topic.js'
 import type { Topics } from '../topics/topics.js'
 import { type HeldPull, HeldPulls } from './held-pulls.js'
 import { HEAD_BYTES_MAX, MessageRead, type ReadStatus } from './message-read.js'
-import { type TagFilter, TagFilters } from './tag-filter.js'
+import { type Allowed, NOT_YET, PullChecks, type PullGroups, type Refused } from './pull-checks.js'
+import { PULL_FLAG, type PullRequest, pullOfCommand, pullOfScan } from './pull-request.js'
 
-/** Bits of a pull's sysFlag. behaviour.md §6 */
-const PULL = { commitOffset: 1, suspend: 2, subscription: 4 } as const
-const READABLE = 4
+/** How long such a consumer waits before it asks again. */
+const NOT_YET_MS = 100
 
-/** What the pull path asks about consumer groups; reads that never wait. */
-export interface PullGroups {
-  /** Undefined: no such group, and none may be made. */
-  find(name: string): { readonly consumeEnable: boolean; readonly groupSysFlag: number } | undefined
-  /** What the group's members subscribed to; undefined: the group is offline or not subscribed to the topic. */
-  subscription(
-    group: string,
-    topic: string,
-  ): { readonly subString: string; readonly expressionType: string; readonly subVersion: number } | undefined
-  commitOffset(group: string, topic: string, queueId: number, offset: number): void
-  /** Where an operator wants the group to go on in this queue; undefined in the usual case. */
-  takeReset(group: string, topic: string, queueId: number): number | undefined
-}
-
-/** A pull that was checked and may be read. */
-interface Allowed {
-  readonly queue: QueueTail
-  readonly topic: Topic
-  readonly filter: TagFilter
-  readonly groupSysFlag: number
-}
-
-interface Refused {
-  readonly code: number
-  readonly remark: string
-  readonly forbiddenType?: string
-}
+/** Codes of consumers' pulls. */
+export const PULL_REQUESTS: readonly number[] = [RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE]
 
 /**
  * Consumers' pulls: checks, one read into a reused buffer, one write. A pull that finds nothing and may wait is held
@@ -54,7 +31,7 @@ interface Refused {
  */
 export class PullPath {
   private readonly scan = new PullScan()
-  private readonly filters = new TagFilters()
+  private readonly checks: PullChecks
   private readonly messages: MessageRead
   private readonly held: HeldPulls
   private readonly head = Buffer.alloc(HEAD_BYTES_MAX)
@@ -62,11 +39,12 @@ export class PullPath {
   constructor(
     private readonly config: BrokerConfig,
     private readonly store: LogStore,
-    private readonly topics: Topics,
+    topics: Topics,
     private readonly groups: PullGroups,
     private readonly environment: Environment,
     private readonly counters: BrokerCounters,
   ) {
+    this.checks = new PullChecks(config, store, topics, groups)
     this.messages = new MessageRead(store)
     this.held = new HeldPulls(environment, store, (pull, isLast) => this.retry(pull, isLast))
   }
@@ -77,147 +55,71 @@ export class PullPath {
 
   /** Serves a pull request if the scanner can read it. */
   take(connection: RemotingConnection, bytes: Buffer, start: number, end: number): Taken {
-    const { scan } = this
-    if (!scanPull(bytes, start, end, scan)) return 'unusual'
-    const group = bytes.toString('utf8', scan.groupStart, scan.groupEnd)
-    const topicName = bytes.toString('utf8', scan.topicStart, scan.topicEnd)
-    const allowed = this.check(bytes, group, topicName)
-    if ('code' in allowed) {
-      const { code, remark, forbiddenType } = allowed
-      const extFields = {
-        suggestWhichBrokerId: '0',
-        nextBeginOffset: '0',
-        minOffset: '0',
-        maxOffset: '0',
-        ...(forbiddenType && { forbiddenType }),
-      }
-      connection.send(
-        encodeResponse(
-          { opaque: scan.opaque, serialization: scan.isBinary ? 'ROCKETMQ' : 'JSON' },
-          { code, remark, extFields },
-        ),
-      )
-      return 'taken'
-    }
-    const reset = this.groups.takeReset(group, topicName, scan.queueId)
-    if (reset !== undefined) {
-      this.answerReset(connection, allowed, reset)
-      return 'taken'
-    }
-    if (scan.sysFlag & PULL.commitOffset && scan.commitOffset >= 0)
-      this.groups.commitOffset(group, topicName, scan.queueId, scan.commitOffset)
-    this.serve(connection, allowed)
+    if (!scanPull(bytes, start, end, this.scan)) return 'unusual'
+    this.serve(connection, pullOfScan(bytes, this.scan))
     return 'taken'
   }
 
-  /** The client goes on at `offset`, whatever it asked for. behaviour.md §9 */
-  private answerReset(connection: RemotingConnection, { queue }: Allowed, offset: number): void {
-    const { scan, store } = this
-    const extFields = {
-      suggestWhichBrokerId: '0',
-      nextBeginOffset: String(offset),
-      minOffset: String(store.firstOffset(queue)),
-      maxOffset: String(store.visibleOffset(queue)),
-    }
-    const answer = { code: ResponseCode.PULL_OFFSET_MOVED, remark: 'OFFSET_RESET', extFields }
-    connection.send(encodeResponse({ opaque: scan.opaque, serialization: scan.isBinary ? 'ROCKETMQ' : 'JSON' }, answer))
-  }
-
-  private check(bytes: Buffer, group: string, topicName: string): Allowed | Refused {
-    const { scan, config } = this
-    if ((config.brokerPermission & READABLE) === 0) {
-      return refused(ResponseCode.NO_PERMISSION, `the broker[${config.brokerName}] pulling message is forbidden`, '1')
-    }
-    const groupConfig = this.groups.find(group)
-    if (groupConfig === undefined)
-      return refused(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `subscription group [${group}] does not exist`)
-    if (!groupConfig.consumeEnable)
-      return refused(ResponseCode.NO_PERMISSION, `subscription group no permission, ${group}`, '2')
-    const topic = this.topics.find(topicName)
-    if (topic === undefined)
-      return refused(ResponseCode.TOPIC_NOT_EXIST, `topic[${topicName}] not exist, apply first please!`)
-    if ((topic.perm & READABLE) === 0)
-      return refused(ResponseCode.NO_PERMISSION, `the topic[${topicName}] pulling message is forbidden`, '3')
-    if (scan.queueId < 0 || scan.queueId >= topic.readQueueNums) {
-      return refused(
-        ResponseCode.INVALID_PARAMETER,
-        `queueId[${scan.queueId}] is illegal, topic:[${topicName}] topicConfig.readQueueNums:[${topic.readQueueNums}]`,
-      )
-    }
-    const filter = this.filter(bytes, group, topicName)
-    if (filter !== undefined && 'code' in filter) return filter
-    return {
-      queue: this.store.queue(this.store.topic(topicName), scan.queueId),
-      topic,
-      filter,
-      groupSysFlag: groupConfig.groupSysFlag,
+  /** Serves a pull that the scanner declined. */
+  readonly general = ({ command, peer }: RemotingRequest): void => {
+    try {
+      this.serve(peer as RemotingConnection, pullOfCommand(command))
+    } catch (error) {
+      peer.reply(command, failureReply(error))
     }
   }
 
-  private filter(bytes: Buffer, group: string, topic: string): TagFilter | Refused {
-    const { scan } = this
-    let expression: string
-    let expressionType: string
-    if (scan.sysFlag & PULL.subscription) {
-      expression = bytes.toString('utf8', scan.subscriptionStart, scan.subscriptionEnd)
-      if (scan.subscriptionEscaped) expression = JSON.parse(`"${expression}"`) as string
-      expressionType = bytes.toString('latin1', scan.expressionTypeStart, scan.expressionTypeEnd)
-    } else {
-      const subscription = this.groups.subscription(group, topic)
-      if (subscription === undefined) {
-        return refused(
-          ResponseCode.SUBSCRIPTION_NOT_EXIST,
-          `the consumer's group info not exist, or group ${group} does not subscribe to ${topic}`,
-        )
-      }
-      if (subscription.subVersion < scan.subVersion) {
-        return refused(
-          ResponseCode.SUBSCRIPTION_NOT_LATEST,
-          `the subscription of group ${group} to ${topic} is older than the consumer's; it is taken with the next heartbeat`,
-        )
-      }
-      expression = subscription.subString
-      expressionType = subscription.expressionType
+  private serve(connection: RemotingConnection, pull: PullRequest): void {
+    const allowed = this.checks.check(pull)
+    if (allowed === NOT_YET) {
+      const answer = encodeAnswer(pull, NOT_YET, { next: pull.queueOffset, min: 0, max: pull.queueOffset })
+      this.environment.scheduler.after(NOT_YET_MS, () => connection.send(answer), { unref: true })
+      return
     }
-    if (expressionType !== '' && expressionType !== 'TAG') {
-      return refused(
-        ResponseCode.SYSTEM_ERROR,
-        `The broker does not support consumer to filter message by ${expressionType}`,
-      )
+    if ('code' in allowed) {
+      connection.send(encodeAnswer(pull, allowed, { next: 0, min: 0, max: 0 }))
+      return
     }
-    return this.filters.of(expression)
+    const reset = this.groups.takeReset(pull.group, pull.topic, pull.queueId)
+    if (reset !== undefined) {
+      // The client goes on there, whatever it asked for. behaviour.md §9
+      const { queue } = allowed
+      const bounds = { next: reset, min: this.store.firstOffset(queue), max: this.store.visibleOffset(queue) }
+      const moved = { code: ResponseCode.PULL_OFFSET_MOVED, remark: 'OFFSET_RESET' }
+      connection.send(encodeAnswer(pull, moved, bounds))
+      return
+    }
+    if (pull.sysFlag & PULL_FLAG.commitOffset && pull.commitOffset >= 0)
+      this.groups.commitOffset(pull.group, pull.topic, pull.queueId, pull.commitOffset)
+    this.read(connection, pull, allowed)
   }
 
-  private serve(connection: RemotingConnection, allowed: Allowed): void {
-    const { scan, config } = this
-    const messagesMax = Math.max(1, Math.min(scan.maxMsgNums, config.maxTransferCountOnMessageInMemory))
-    const bytesMax = Math.min(
-      scan.maxMsgBytes > 0 ? scan.maxMsgBytes : Number.MAX_SAFE_INTEGER,
-      config.maxTransferBytesOnMessageInMemory,
-    )
-    const { messages } = this
-    messages.read(allowed.queue, scan.queueOffset, allowed.filter, { messagesMax, bytesMax })
-    const mayWait =
-      (scan.sysFlag & PULL.suspend) !== 0 &&
-      scan.suspendTimeoutMillis > 0 &&
-      codeOf(messages.status, scan.queueOffset) === ResponseCode.PULL_NOT_FOUND
-    const pull = {
+  private read(connection: RemotingConnection, request: PullRequest, allowed: Allowed): void {
+    const { config, messages } = this
+    const pull: HeldPull = {
       connection,
-      opaque: scan.opaque,
-      isBinary: scan.isBinary,
+      opaque: request.opaque,
+      isBinary: request.isBinary,
       queue: allowed.queue,
-      offset: scan.queueOffset,
+      offset: request.queueOffset,
       filter: allowed.filter,
-      messagesMax,
-      bytesMax,
+      messagesMax: Math.max(1, Math.min(request.maxMsgNums, config.maxTransferCountOnMessageInMemory)),
+      bytesMax: Math.min(
+        request.maxMsgBytes > 0 ? request.maxMsgBytes : Number.MAX_SAFE_INTEGER,
+        config.maxTransferBytesOnMessageInMemory,
+      ),
       topicSysFlag: allowed.topic.topicSysFlag,
       groupSysFlag: allowed.groupSysFlag,
-      deadlineMs: 0,
+      deadlineMs:
+        this.environment.clock.monotonic() +
+        (config.longPollingEnable ? request.suspendTimeoutMillis : config.shortPollingTimeMills),
     }
-    if (mayWait) {
-      const waitMs = config.longPollingEnable ? scan.suspendTimeoutMillis : config.shortPollingTimeMills
-      if (this.held.hold({ ...pull, deadlineMs: this.environment.clock.monotonic() + waitMs })) return
-    }
+    messages.read(pull.queue, pull.offset, pull.filter, pull)
+    const mayWait =
+      (request.sysFlag & PULL_FLAG.suspend) !== 0 &&
+      request.suspendTimeoutMillis > 0 &&
+      codeOf(messages.status, pull.offset) === ResponseCode.PULL_NOT_FOUND
+    if (mayWait && this.held.hold(pull)) return
     this.answer(pull)
   }
 
@@ -270,8 +172,21 @@ export class PullPath {
   }
 }
 
-function refused(code: number, remark: string, forbiddenType?: string): Refused {
-  return forbiddenType === undefined ? { code, remark } : { code, remark, forbiddenType }
+/** An answer without messages. */
+function encodeAnswer(
+  pull: PullRequest,
+  { code, remark, forbiddenType }: Refused,
+  bounds: { readonly next: number; readonly min: number; readonly max: number },
+): Buffer {
+  const extFields = {
+    suggestWhichBrokerId: '0',
+    nextBeginOffset: String(bounds.next),
+    minOffset: String(bounds.min),
+    maxOffset: String(bounds.max),
+    ...(forbiddenType !== undefined && { forbiddenType }),
+  }
+  const serialization = pull.isBinary ? 'ROCKETMQ' : 'JSON'
+  return encodeResponse({ opaque: pull.opaque, serialization }, { code, remark, extFields })
 }
 
 /** behaviour.md §6, table of statuses */

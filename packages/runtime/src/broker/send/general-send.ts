@@ -1,4 +1,5 @@
 import {
+  DLQ_TOPIC_PREFIX,
   decodeBatch,
   type Environment,
   formatProperties,
@@ -119,7 +120,10 @@ export class GeneralSend {
     }
     const queueId = this.queueOf(topic, target === header.topic ? header.queueId : 0)
     if (header.isBatch) return this.sendBatch(header, topic, queueId, body, peer)
-    const message = this.message(header, topic.name, queueId, body, parseProperties(header.properties), peer)
+    const sent = parseProperties(header.properties)
+    // A dead letter is not delayed any more.
+    if (target !== header.topic && target.startsWith(DLQ_TOPIC_PREFIX)) delete sent[PropertyName.DELAY]
+    const message = this.message(header, topic.name, queueId, body, sent, peer)
     const properties = parseProperties(message.properties)
     const level = Number(properties[PropertyName.DELAY] ?? 0)
     const stored = level > 0 ? this.policies.delayed(message, level) : message
