@@ -39,7 +39,7 @@ export class Child {
       this.#process.once('error', error => resolve(error.message))
       this.#process.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'))
     })
-    this.#ended.then(() => {
+    void this.#ended.then(() => {
       running.delete(this.#process)
       this.#wake()
     })
