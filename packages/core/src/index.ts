@@ -25,6 +25,7 @@ export type { Environment } from './ports/environment.js'
 export type { Net, NetAddress, NetConnection, NetEvents, NetListener } from './ports/net.js'
 export type { Random } from './ports/random.js'
 export type { Cancel, Scheduler } from './ports/scheduler.js'
+export { isSignedBy, sign, signedBytes } from './protocol/acl/signature.js'
 export type { Decoded } from './protocol/body/fields.js'
 export {
   type ConsumerData,
@@ -69,6 +70,8 @@ export {
   type TopicConfig,
   type TopicConfigTable,
 } from './protocol/body/topic-config.js'
+export { parseSql92, type Sql92Filter, type Sql92Result } from './protocol/filter/sql92.js'
+export type { PropertyLookup } from './protocol/filter/sql92-node.js'
 export { peekCode } from './protocol/hot/header-scan.js'
 export { PropertyScan, scanProperties } from './protocol/hot/property-scan.js'
 export { PULL_REPLY_HEADER_BYTES_MAX, type PullReply, writePullReplyHeader } from './protocol/hot/pull-reply.js'
@@ -142,6 +145,10 @@ export {
   validateGroup,
   validateTopic,
 } from './protocol/message/topic.js'
+export { type BatchAck, type BatchAckBody, decodeBatchAck, encodeBatchAck } from './protocol/pop/batch-ack.js'
+export { type ExtraInfo, formatExtraInfo, ORDERED_REVIVE_QUEUE, parseExtraInfo } from './protocol/pop/extra-info.js'
+export { formatOffsetInfo, type OffsetInfo, parseOffsetInfo } from './protocol/pop/offset-info.js'
+export { formatRecallHandle, parseRecallHandle, type RecallHandle } from './protocol/pop/recall-handle.js'
 export type { RemotingCommand, Serialization } from './protocol/remoting/command.js'
 export {
   decodeFrame,
@@ -156,6 +163,7 @@ export { languageCode, languageName } from './protocol/remoting/language.js'
 export { BROKER_VERSION, CommandFlag, FRAME_BYTES_MAX } from './protocol/remoting/limits.js'
 export { RequestCode } from './protocol/remoting/request-code.js'
 export { ResponseCode } from './protocol/remoting/response-code.js'
+export { parseTraceRecords, type TraceRecord, type TraceType } from './protocol/trace/trace-record.js'
 export {
   type AggregateResult,
   type AggregateSpec,

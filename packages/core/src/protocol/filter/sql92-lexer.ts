@@ -25,7 +25,7 @@ const KEYWORDS: ReadonlySet<string> = new Set([
 ])
 
 /** Sticky patterns; of those that match, floats win over integers because they are longer. */
-const BLANK = /(?:[ \t\n\r\f]+|--[^\n\r]*[\n\r]|\/\*[^]*?\*\/)*/y
+const BLANK = /(?:[ \t\n\r\f]+|--[^\n\r]*[\n\r]|\/\*[\s\S]*?\*\/)*/y
 const STRING = /'((?:[^']|'')*)'/y
 const FLOAT = /\d+\.\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+/y
 const INTEGER = /0|[1-9]\d*[lL]?/y

@@ -16,6 +16,8 @@ const LONG_MAX = 2n ** 63n - 1n
 
 /** An integer constant: 32 bits when it fits, else 64; undefined beyond. */
 export function integerConstant(text: string): SqlNumber | undefined {
+  // No leading zeros here, so that more than 20 characters are beyond 64 bits.
+  if (text.length > 20) return undefined
   const value = BigInt(text.replace(/[lL]$/, ''))
   if (value > LONG_MAX) return undefined
   return new SqlNumber(value <= INT_MAX ? 'int' : 'long', value)
