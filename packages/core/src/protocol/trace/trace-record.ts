@@ -5,7 +5,7 @@ export interface TraceRecord {
   readonly fields: Readonly<Record<string, string>>
 }
 
-/** Names of the fields of each type, in order, after the type itself. Source: the official trace encoder, by its output. */
+/** Names of the fields of each type, in order, after the type itself. behaviour.md §17 */
 const FIELDS = {
   Pub: [
     'timestamp',

@@ -41,7 +41,7 @@ interface FrameCase {
   readonly decoded: { readonly bodyText: string | null }
 }
 
-function json(text: string | Buffer): unknown {
+function json(text: string | Uint8Array): unknown {
   const result = parseLenientJson(text)
   return result.ok ? plain(result.value) : result
 }

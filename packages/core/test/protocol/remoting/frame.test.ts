@@ -16,7 +16,6 @@ interface FrameCase {
     readonly remark: string | null
     readonly extFields: Record<string, string> | null
     readonly bodyHex: string | null
-    readonly bodyText: string | null
   }
   readonly jsonHex: string
   readonly binaryHex: string
@@ -32,8 +31,10 @@ function decoded(frame: Buffer) {
   return { ...rest, extFields: { ...extFields }, body: body?.toString('hex') }
 }
 
-function expected({ bodyHex, remark, extFields, bodyText: _, ...rest }: FrameCase['decoded']) {
-  return { ...rest, remark: remark ?? undefined, extFields: extFields ?? {}, body: bodyHex || undefined }
+function expected({ bodyHex, remark, extFields, code, language, version, opaque, flag }: FrameCase['decoded']) {
+  const body = bodyHex || undefined
+  return { code, language, version, opaque, flag, remark: remark ?? undefined, extFields: extFields ?? {}, body }
+}
 }
 
 describe('frames of the official library', () => {
