@@ -25,12 +25,6 @@ export function writeInt32(target: Uint8Array, at: number, value: number): numbe
   return at + 4
 }
 
-/** `value` is a safe integer. */
-export function writeInt64(target: Uint8Array, at: number, value: number): number {
-  writeInt32(target, at, Math.floor(value / WORD))
-  return writeInt32(target, at + 4, value)
-}
-
 /** Decimal digits of a safe integer. */
 export function writeDecimal(target: Uint8Array, at: number, value: number): number {
   let to = at

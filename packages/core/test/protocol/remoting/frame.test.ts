@@ -35,7 +35,6 @@ function expected({ bodyHex, remark, extFields, code, language, version, opaque,
   const body = bodyHex || undefined
   return { code, language, version, opaque, flag, remark: remark ?? undefined, extFields: extFields ?? {}, body }
 }
-}
 
 describe('frames of the official library', () => {
   it.each(CASES.map(c => [c.name, c] as const))('decodes %s in both serializations', (_name, frameCase) => {
