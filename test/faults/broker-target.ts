@@ -166,7 +166,7 @@ export class BrokerTarget implements Target {
   async stop(): Promise<Exit> {
     this.client.close()
     this.child.process.kill('SIGTERM')
-    return this.child.exited
+    return this.child.ended()
   }
 
   async #offset(code: number, queueId: number): Promise<number> {

@@ -68,6 +68,20 @@ export class LineChild {
     })
   }
 
+  /** Waits until the process has ended by itself. */
+  async ended(timeoutMs = 30_000): Promise<Exit> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new Error(`the child did not end in ${timeoutMs} ms; its log:\n${this.log.slice(-4000)}`)),
+        timeoutMs,
+      )
+      void this.exited.then(exit => {
+        clearTimeout(timer)
+        resolve(exit)
+      })
+    })
+  }
+
   async kill(): Promise<Exit> {
     this.process.kill('SIGKILL')
     return this.exited

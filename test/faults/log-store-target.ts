@@ -61,7 +61,7 @@ export class LogStoreTarget implements Target {
 
   async stop(): Promise<Exit> {
     this.child.send({ id: 0, do: 'stop' })
-    return this.child.exited
+    return this.child.ended()
   }
 
   async #ask(request: object): Promise<unknown> {

@@ -41,7 +41,8 @@ type RootDatabase = lmdb.RootDatabase<unknown, lmdb.Key> & {
  *   writer waits for the lock (the main thread would stand still in `commitSync`).
  * - Fail-stop: after any failed commit but a full disk the store takes no more writes, in this handle, for good.
  *   Rejected does not mean not applied. Reopen after a restart of the process. Reads go on, unless the page that
- *   failed was the one that makes a commit count: then LMDB refuses reads too (DISK_FAILED).
+ *   failed was the one that makes a commit count: then LMDB refuses reads too (DISK_FAILED), and if
+ *   another commit was queued behind, a thread of it waits for ever: such a process may end by SIGKILL only.
  * - A path is a directory: `data.mdb` and `lock.mdb`.
  */
 export class KeyValueStore implements KeyValue {
