@@ -72,6 +72,7 @@ export {
 } from './protocol/body/topic-config.js'
 export { parseSql92, type Sql92Filter, type Sql92Result } from './protocol/filter/sql92.js'
 export type { PropertyLookup } from './protocol/filter/sql92-node.js'
+export { copyBytes, equalsBytes } from './protocol/hot/bytes.js'
 export { peekCode } from './protocol/hot/header-scan.js'
 export { PropertyScan, scanProperties } from './protocol/hot/property-scan.js'
 export { PULL_REPLY_HEADER_BYTES_MAX, type PullReply, writePullReplyHeader } from './protocol/hot/pull-reply.js'

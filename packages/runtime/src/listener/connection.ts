@@ -48,6 +48,8 @@ export class RemotingConnection implements Peer {
   readonly gate = new ReplyGate()
   /** `LogStore.publishCount` when the gate last took a reply; see SendPath. */
   gateTurn = -1
+  /** The send path's own notes about this connection. */
+  sendContext: unknown
   /** Listed with the send path as having replies that wait. */
   isGated = false
   isOpen = true

@@ -3,6 +3,7 @@ import {
   CommandFlag,
   decodeFrame,
   encodeResponse,
+  equalsBytes,
   isRetryTopic,
   isSystemTopic,
   type MillraceError,
@@ -40,6 +41,12 @@ const NO_BYTES = Buffer.alloc(0)
 const LOOPBACK = '127.0.0.1'
 const NO_TEMPLATE = new SendReplyTemplate({ host: LOOPBACK, port: 0 }, { region: '', isTraceOn: false })
 
+/** What this path keeps with a connection. */
+interface SendContext {
+  readonly hosts: Hosts
+  target: SendTarget | undefined
+}
+
 /** What a connection last sent to: most send to one topic at a time. */
 interface SendTarget {
   readonly bytes: Buffer
@@ -72,8 +79,6 @@ export class SendPath {
   }
   private readonly onePosition = new Float64Array(1)
   private readonly batch = new BatchWalk()
-  private readonly targets = new WeakMap<RemotingConnection, SendTarget>()
-  private readonly hosts = new WeakMap<RemotingConnection, Hosts>()
   private gated: RemotingConnection[] = []
   private stalled: RemotingConnection[] = []
 
@@ -121,7 +126,7 @@ export class SendPath {
 
   private prepare(connection: RemotingConnection, bytes: Buffer, target: SendTarget): void {
     const { scan, input } = this
-    const hosts = this.hosts.get(connection) ?? this.learnHosts(connection)
+    const { hosts } = this.context(connection)
     input.flag = scan.userFlag
     input.sysFlag = target.topic.topicFilterType === 'MULTI_TAG' ? scan.sysFlag | 2 : scan.sysFlag
     input.bornTimestamp = scan.bornTimestamp
@@ -228,39 +233,41 @@ export class SendPath {
     this.gateReply(connection)
   }
 
+  private context(connection: RemotingConnection): SendContext {
+    const known = connection.sendContext as SendContext | undefined
+    if (known !== undefined) return known
+    const context = { hosts: this.hostsOf(connection), target: undefined }
+    connection.sendContext = context
+    return context
+  }
+
   private target(connection: RemotingConnection, bytes: Buffer): SendTarget | undefined {
-    const { scan } = this
-    const known = this.targets.get(connection)
-    const length = scan.topicEnd - scan.topicStart
-    if (
-      known !== undefined &&
-      known.bytes.length === length &&
-      known.bytes.compare(bytes, scan.topicStart, scan.topicEnd) === 0
-    ) {
+    const { topicStart, topicEnd } = this.scan
+    const context = this.context(connection)
+    const known = context.target
+    if (known !== undefined && equalsBytes(bytes, topicStart, topicEnd, known.bytes)) {
       if (this.topics.find(known.topic.name) === known.topic) return known
     }
-    const topic = this.topics.find(bytes.toString('utf8', scan.topicStart, scan.topicEnd))
+    const topic = this.topics.find(bytes.toString('utf8', topicStart, topicEnd))
     if (topic === undefined || topic.isSendForbidden || isSystemTopic(topic.name) || isRetryTopic(topic.name))
       return undefined
     const target = {
-      bytes: Buffer.from(bytes.subarray(scan.topicStart, scan.topicEnd)),
+      bytes: Buffer.from(bytes.subarray(topicStart, topicEnd)),
       topic,
       stored: this.store.topic(topic.name),
     }
-    this.targets.set(connection, target)
+    context.target = target
     return target
   }
 
-  private learnHosts(connection: RemotingConnection): Hosts {
+  private hostsOf(connection: RemotingConnection): Hosts {
     const host = this.config.brokerIP1 || connection.local.host
     const address = { host: parseIp(host) ? host : LOOPBACK, port: this.brokerPort() }
-    const hosts = {
+    return {
       born: encodeHost(connection.remote),
       store: encodeHost(address),
       template: new SendReplyTemplate(address, { region: this.config.regionId, isTraceOn: this.config.traceOn }),
     }
-    this.hosts.set(connection, hosts)
-    return hosts
   }
 
   private stall(connection: RemotingConnection): Taken {
