@@ -121,7 +121,21 @@ export class StoredMessages {
       return undefined
     const record = Buffer.allocUnsafe(sizeBytes)
     if (!this.reader.copy(position, sizeBytes, record, 0)) return undefined
-    return this.view.read(record, 0, sizeBytes) === 'record' ? record : undefined
+    if (this.view.read(record, 0, sizeBytes) !== 'record') return undefined
+    return this.ring.holds(position) || this.view.isBodyIntact(record) ? record : undefined
+  }
+
+  /**
+   * Copies the record of `sizeBytes` at `position` to `target`. False when the log does not hold it whole: another size,
+   * another place, or a body that does not have its checksum (looked at when it comes from a file).
+   */
+  copyRecord(position: number, sizeBytes: number, target: Buffer, at: number): boolean {
+    const isHot = this.ring.holds(position)
+    if (!this.reader.copy(position, sizeBytes, target, at)) return false
+    if (isHot) return target.readInt32BE(at) === sizeBytes
+    const { view } = this
+    if (view.read(target, at, at + sizeBytes) !== 'record') return false
+    return view.totalSize === sizeBytes && view.position === position && view.isBodyIntact(target)
   }
 
   offsetByTime(topic: string, queueId: number, timestamp: number, boundary: 'lower' | 'upper'): number {

@@ -1,6 +1,6 @@
 import 'reflect-metadata'
 import { join } from 'node:path'
-import { createActorSystem, type Environment, formatAddress, type NetAddress } from '@millrace/core'
+import { createActorSystem, type Environment, formatAddress, type MillraceError, type NetAddress } from '@millrace/core'
 import { LogStore, MetadataStore, type RecoveryProgress, type StoreState } from '@millrace/storage'
 import { container, instanceCachingFactory } from 'tsyringe'
 import type { LoadedConfig } from '../config/index.js'
@@ -15,6 +15,8 @@ export interface ServiceNotices {
   readonly onRecovery?: RecoveryProgress
   /** The store takes writes again, is full, or has failed. */
   readonly onStore?: (state: StoreState, reason: string) => void
+  /** Topics, groups and offsets can no longer be changed: the store that keeps them failed. */
+  readonly onMetadataFailure?: (error: MillraceError) => void
   /** A torn record at the end of the log was cut off: it was never acknowledged. */
   readonly onTornTail?: (position: number) => void
 }
@@ -68,6 +70,7 @@ async function start(
   const metadata = await MetadataStore.open(isBroker ? root : join(root, 'nameserver'), {
     environment,
     durability: config.broker.flushDiskType === 'SYNC_FLUSH' ? 'flushed' : 'committed',
+    ...(notices.onMetadataFailure && { onFailure: notices.onMetadataFailure }),
   })
   cleanups.push(() => metadata.close())
   scope.register(TOKEN.metadata, { useValue: metadata })

@@ -33,6 +33,24 @@ export function writeWatermark(tables: IndexTables, position: number): void {
   void tables.state.put(WATERMARK, double(position))
 }
 
+const VERIFY_FROM = Buffer.from('verify from')
+
+/** Position of a record not far before the watermark: from there on the log is read again when it is opened. */
+export function readVerifyFrom(tables: IndexTables): number | undefined {
+  return tables.state.getBinary(VERIFY_FROM)?.readDoubleLE(0)
+}
+
+export function writeVerifyFrom(tables: IndexTables, position: number): void {
+  void tables.state.put(VERIFY_FROM, double(position))
+}
+
+/** Empties the index: it is to be rebuilt. */
+export function clearIndex(tables: IndexTables): void {
+  tables.store.commitSync(() => {
+    for (const table of [tables.blocks, tables.queues, tables.runs, tables.state]) void table.clear()
+  })
+}
+
 const DELETED_PREFIX = 'deleted/'
 
 /** Records of a topic before the position of its deletion are not indexed again. Undefined: never deleted. */

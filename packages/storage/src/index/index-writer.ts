@@ -4,11 +4,16 @@ import {
   type IndexTables,
   readBounds,
   readDeletion,
+  readVerifyFrom,
   writeBounds,
   writeDeletion,
+  writeVerifyFrom,
   writeWatermark,
 } from './index-tables.js'
 import { KeyRun, mergeRuns, RUN_ENTRIES_MAX, RUNS_PER_LEVEL } from './key-runs.js'
+
+/** Of the log before the watermark, what is read again at every start. */
+const VERIFIED_BYTES = 1024 * 1024
 
 /**
  * Writes index batches to LMDB. One transaction per batch holds entries, key runs, queue bounds and the watermark,
@@ -28,6 +33,7 @@ export class IndexWriter {
     this.tables.store.commitSync(() => {
       this.writeEntries(batch, numbers)
       if (batch.keys.count > 0) this.addRun(0, batch.keys.toRun(), logBegin)
+      this.moveVerifyFrom(batch)
       writeWatermark(this.tables, watermark)
     })
   }
@@ -66,6 +72,16 @@ export class IndexWriter {
         if (first !== bounds.first) writeBounds(this.tables, queue, { first, next: bounds.next })
       }
     })
+  }
+
+  /** Keeps `verify from` at a record at most VERIFIED_BYTES before the end, or at the last one. */
+  private moveVerifyFrom(batch: IndexBatch): void {
+    const earliest = batch.end - VERIFIED_BYTES
+    const known = readVerifyFrom(this.tables)
+    if (batch.count === 0 || (known !== undefined && known >= earliest)) return
+    let i = 0
+    while (i < batch.count - 1 && batch.position[i]! < earliest) i++
+    writeVerifyFrom(this.tables, batch.position[i]!)
   }
 
   private writeEntries(batch: IndexBatch, numbers: QueueNumbers): void {

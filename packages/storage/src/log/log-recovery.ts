@@ -1,6 +1,6 @@
 import { MillraceError } from '@millrace/core'
 import { IndexBatch, QueueNumbers } from '../index/index-batch.js'
-import { type IndexTables, readWatermark } from '../index/index-tables.js'
+import { clearIndex, type IndexTables, readVerifyFrom, readWatermark } from '../index/index-tables.js'
 import { IndexWriter } from '../index/index-writer.js'
 import { logFileName } from './layout.js'
 import type { LogFiles } from './log-files.js'
@@ -30,6 +30,7 @@ export type RecoveryProgress = (progress: { readonly from: number; readonly at: 
 /**
  * Finds the end of the log. Work is proportional to the log behind the index's watermark, not to the store.
  *
+ * The last megabyte before the watermark is checked as well; when it is damaged the whole log is read again.
  * A record that is torn or damaged ends the log if it lies in the last file that has data: the rest of that file is
  * zeroed. Damage in an earlier file is an error: nothing is skipped in silence.
  *
@@ -42,7 +43,12 @@ export async function recoverLog(
   onProgress: RecoveryProgress,
   pause: () => Promise<void>,
 ): Promise<Recovered> {
-  const from = startOfScan(files, readWatermark(tables))
+  let from = startOfScan(files, readWatermark(tables))
+  if (from > files.begin && !isTailWhole(files, readVerifyFrom(tables), from)) {
+    // The log was damaged where the index ends, so the index tells of what is no more: the log decides.
+    clearIndex(tables)
+    from = files.begin
+  }
   const numbers = new QueueNumbers()
   const scan = new LogScan(files, from, true)
   let watermark = from
@@ -88,6 +94,14 @@ function startOfScan(files: LogFiles, watermark: number | undefined): number {
     `the index reaches position ${watermark} but the log in "${files.directory}" ends before ${files.limit}; restore the missing log files, or delete the folder "millrace/index" to rebuild the index from what is there`,
     { detail: { watermark, limit: files.limit } },
   )
+}
+
+/** Is the stretch before the watermark as it was indexed? What damages a log most often damages its end. */
+function isTailWhole(files: LogFiles, verifyFrom: number | undefined, watermark: number): boolean {
+  if (verifyFrom === undefined || verifyFrom < files.begin) return true
+  const scan = new LogScan(files, verifyFrom, true)
+  while (scan.next(watermark, () => {}));
+  return scan.at === watermark
 }
 
 /** Is there a record in any file after the one that holds `end`? */

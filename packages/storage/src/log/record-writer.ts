@@ -121,10 +121,7 @@ export class RecordWriter {
     bytes.writeInt32BE(bodyLength, bodyAt - 4)
     bytes.writeInt32BE(sizeBytes, at)
     bytes.writeInt32BE(isV1 ? RECORD_MAGIC_V1 : RECORD_MAGIC_V2, at + RECORD_AT.magic)
-    bytes.writeInt32BE(
-      bodyLength === 0 ? 0 : crc32(body) & 0x7fffffff,
-      at + RECORD_AT.bodyCrc,
-    )
+    bytes.writeInt32BE(bodyLength === 0 ? 0 : crc32(body) & 0x7fffffff, at + RECORD_AT.bodyCrc)
     bytes.writeInt32BE(queue.queueId, at + RECORD_AT.queueId)
     bytes.writeInt32BE(input.flag, at + RECORD_AT.flag)
     writeLong(bytes, at + RECORD_AT.queueOffset, queue.nextOffset)

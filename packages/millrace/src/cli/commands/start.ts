@@ -57,6 +57,8 @@ function noticesTo(io: CommandIo): ServiceNotices {
           : `warning: messages are refused, the store is ${state}: ${reason}\n`,
       )
     },
+    onMetadataFailure: error =>
+      io.talk(`warning: topics, groups and offsets cannot be changed any more: ${error.message}\n`),
     onTornTail: position =>
       io.talk(`an unfinished record at log position ${position} was cut off; it had not been acknowledged\n`),
   }

@@ -109,9 +109,8 @@ export class MessageRead {
       this.buffer.copy(grown, HEAD_BYTES_MAX, HEAD_BYTES_MAX, this.end)
       this.buffer = grown
     }
-    if (!this.store.reader.copy(position, sizeBytes, this.buffer, this.end)) return false
-    // What was read must be the record that the index speaks of: never hand out other bytes.
-    if (this.buffer.readInt32BE(this.end) !== sizeBytes) return false
+    // Never hand out other bytes than the index speaks of.
+    if (!this.store.copyRecord(position, sizeBytes, this.buffer, this.end)) return false
     this.end += sizeBytes
     return true
   }
