@@ -12,7 +12,7 @@ import { buildLoadGenerator, canRun, root } from './side-by-side/tools.mjs'
 const HELP = `usage: npm run bench -- [STAGE...] [options]
 
 Measures Millrace and Apache RocketMQ 5.5.0 in turns, and takes medians. A STAGE is the beginning of an id
-("send", "e2e-1k"); without one, all stages run (about 25 minutes).
+("send", "e2e-1k"); without one, all stages run (about 40 minutes).
 
   --quick            one short round: shows that it runs, not how fast
   --rounds N         rounds (3)
@@ -151,7 +151,10 @@ async function measureRound(kind, chosen, dir, done) {
     try {
       if (session[0]?.session !== 'own') {
         await untilAccepting(server)
-        await warmUp(context)
+        const warm = await warmUp(context)
+        progress(
+          `           ${kind.id.padEnd(9)}warm after ${warm.seconds.toFixed(0)} s, at ${warm.cpuMicros.toFixed(1)} µs a message`,
+        )
       }
       for (const stage of session) {
         try {

@@ -34,6 +34,7 @@ const METRICS = {
   p50Ms: { name: 'p50', unit: 'ms', digits: 2 },
   p99Ms: { name: 'p99', unit: 'ms', digits: 1 },
   memoryMiB: { name: 'resident memory', unit: 'MiB', digits: 0 },
+  anonymousMiB: { name: 'of it not mapped files', unit: 'MiB', digits: 0 },
   idleMiB: { name: 'resident memory, idle', unit: 'MiB', digits: 0 },
   readyMs: { name: 'first send accepted after', unit: 'ms', digits: 0 },
   smallLogReadyMs: { name: 'the same with a small log', unit: 'ms', digits: 0 },
@@ -153,7 +154,7 @@ function facts(results) {
   const { machine } = results
   return [
     `command: ${results.command}`,
-    `date: ${results.date}; commit ${machine['commit']}; rounds: ${results.rounds}${results.isQuick ? ' (quick: too short to judge by)' : ''}, brokers alternating, medians`,
+    `date: ${results.date}; commit ${machine['commit']}; rounds: ${results.rounds}${results.isQuick ? ' (quick: too short to judge by, and a JVM is still cold)' : ''}, brokers alternating, medians`,
     `machine: ${machine['cpu']}, ${machine['cores']} cores, ${machine['memory']}, ${machine['kernel']}; Node ${machine['node']}, ${machine['go']}, ${machine['java']}`,
     `load average while measuring: ${loadRange(results)}`,
     ...Object.entries(results.skipped).map(([broker, why]) => `not measured: ${broker}: ${why}`),

@@ -24,9 +24,9 @@ for (const kind of selectedTargets()) {
   }
 
   describe(`Java admin tools on ${kind.name}`, () => {
-    const dir = workDir()
     const topic = fresh('admin')
     let target: Target
+    let dir: string
     let admin: JavaAdmin
     let sent: MessageLine[]
     let stored: MessageLine[]
@@ -34,6 +34,7 @@ for (const kind of selectedTargets()) {
 
     beforeAll(async () => {
       await prepareJava()
+      dir = workDir()
       target = await kind.start(`${dir}/target`)
       admin = new JavaAdmin(target.nameServer, `${dir}/home`)
     })

@@ -17,9 +17,9 @@ afterAll(async () => {
 })
 
 for (const kind of selectedTargets()) {
-  const dir = workDir()
   const sentBy = new Map<Client, { topic: string; group: string; sent: readonly MessageLine[] }>()
   let target: Target
+  let dir: string
 
   const newTopic = async () => {
     const topic = fresh('topic')
@@ -37,6 +37,7 @@ for (const kind of selectedTargets()) {
   describe(kind.name, () => {
     beforeAll(async () => {
       for (const client of clients) if (!client.missing()) await client.prepare()
+      dir = workDir()
       target = await kind.start(`${dir}/target`)
     })
     afterAll(async () => {
