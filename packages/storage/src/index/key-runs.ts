@@ -11,8 +11,8 @@ import { assert } from '@millrace/core'
 const HEADER_BYTES = 32
 /** Runs of one level before they are merged into one of the next. */
 export const RUNS_PER_LEVEL = 8
-/** Runs above this many entries are not merged further; a batch is closed at that size too. */
-export const RUN_ENTRIES_MAX = 1 << 18
+/** Runs above this many entries are not merged further: a merge holds eight times as many in memory. */
+export const RUN_ENTRIES_MAX = 1 << 15
 const INDEX_SPAN = 1 << 21
 
 /** Entries of a run to be, in the order of the log. */

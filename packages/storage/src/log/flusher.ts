@@ -21,6 +21,7 @@ export class Flusher {
   private readonly writtenShared: SharedPosition
   private readonly syncedShared: SharedPosition
   private readonly fillerShared: SharedPosition
+  private readonly scanned: SharedPosition
   private written: number
 
   constructor(
@@ -34,7 +35,13 @@ export class Flusher {
     this.writtenShared = new SharedPosition(this.words, WORD.written, shared.base)
     this.syncedShared = new SharedPosition(this.words, WORD.synced, shared.base)
     this.fillerShared = new SharedPosition(this.words, WORD.filler, shared.base)
+    this.scanned = new SharedPosition(this.words, WORD.scanned, shared.base)
     this.written = shared.base
+  }
+
+  /** What the index worker has not read yet. */
+  get unscannedBytes(): number {
+    return this.written - this.scanned.get()
   }
 
   /** Writes one group. Returns 'idle' when there is nothing to write. */

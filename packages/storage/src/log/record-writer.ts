@@ -115,9 +115,10 @@ export class RecordWriter {
     const sizeBytes = propertiesEnd - at
     const position = this.ring.end
     const storeTimestamp = Math.max(now, this.storeTimestamp)
-    // One view for both: making one costs as much as copying a kilobyte.
+    // One view for both: making one costs as much as copying a kilobyte. `fill` copies shared memory at full speed,
+    // which `set` and `copy` do word by word.
     const body = input.source.subarray(input.bodyStart, input.bodyEnd)
-    bytes.set(body, bodyAt)
+    if (bodyLength > 0) bytes.fill(body, bodyAt, bodyAt + bodyLength)
     bytes.writeInt32BE(bodyLength, bodyAt - 4)
     bytes.writeInt32BE(sizeBytes, at)
     bytes.writeInt32BE(isV1 ? RECORD_MAGIC_V1 : RECORD_MAGIC_V2, at + RECORD_AT.magic)

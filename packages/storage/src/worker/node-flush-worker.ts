@@ -15,6 +15,12 @@ export interface FlushTask {
 /** What it tells: 'written' once per request for news, and why it halted or ended. */
 export type FlushNews = 'written' | FlushFailure
 
+/**
+ * The index worker looks by itself every few milliseconds; it is woken earlier only when much has piled up. Waking it
+ * for every group would cost two context switches a message at low rates.
+ */
+const INDEX_WAKE_BYTES = 1024 * 1024
+
 /** Runs until told to stop, or until a sync fails. One long task on a piscina thread. */
 export default function flush({ shared, directory, mode, port }: FlushTask): void {
   const words = new Int32Array(shared.words)
@@ -25,8 +31,10 @@ export default function flush({ shared, directory, mode, port }: FlushTask): voi
       const seen = Atomics.load(words, WORD.wakeFlush)
       const result = flusher.step()
       if (result === 'progress') {
-        Atomics.add(words, WORD.wakeIndex, 1)
-        Atomics.notify(words, WORD.wakeIndex)
+        if (flusher.unscannedBytes >= INDEX_WAKE_BYTES) {
+          Atomics.add(words, WORD.wakeIndex, 1)
+          Atomics.notify(words, WORD.wakeIndex)
+        }
         if (Atomics.exchange(words, WORD.wantsWritten, 0) === 1) port.postMessage('written' satisfies FlushNews)
         continue
       }

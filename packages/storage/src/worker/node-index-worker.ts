@@ -27,8 +27,8 @@ export type IndexNews =
   | { readonly kind: 'topic deleted'; readonly id: number }
   | { readonly kind: 'failed'; readonly message: string }
 
-/** Longest sleep: requests on the port and the commit interval are looked at this often. */
-const WAKE_MS = 20
+/** Longest sleep: the log, requests on the port and the commit interval are looked at this often. */
+const WAKE_MS = 25
 
 /** Runs until told to stop, or until a commit fails. One long task on a piscina thread. */
 export default async function index({ shared, directory, indexPath, from, port }: IndexTask): Promise<void> {
@@ -58,7 +58,7 @@ export default async function index({ shared, directory, indexPath, from, port }
         indexer.finish()
         return
       }
-      Atomics.wait(words, WORD.wakeIndex, seen, indexer.isDirty ? WAKE_MS : WAKE_MS * 10)
+      Atomics.wait(words, WORD.wakeIndex, seen, WAKE_MS)
     }
   } catch (error) {
     tell({ kind: 'failed', message: (error as Error).message })
