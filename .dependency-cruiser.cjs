@@ -4,7 +4,12 @@ const inPackage = name => `^packages/${name}/dist`
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
-    { name: 'no-cycles', severity: 'error', from: { path: '^packages/[^/]+/dist' }, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/dist' },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     {
       name: 'core-knows-nobody',
       severity: 'error',
@@ -48,8 +53,18 @@ module.exports = {
       from: { path: '^packages/[^/]+/dist', pathNot: '(/node-[^/]+\\.js$|^packages/millrace/dist/)' },
       to: { path: '^(node:)?(fs|fs/promises|net|timers|timers/promises|child_process|worker_threads|http|dgram|tls)$' },
     },
-    { name: 'lmdb-only-in-kv', severity: 'error', from: { pathNot: '^packages/storage/dist/kv/' }, to: { path: 'node_modules/lmdb' } },
-    { name: 'tsyringe-only-in-the-composition-root', severity: 'error', from: { pathNot: '^packages/runtime/dist/service/' }, to: { path: 'node_modules/(tsyringe|reflect-metadata)' } },
+    {
+      name: 'lmdb-only-in-kv',
+      severity: 'error',
+      from: { pathNot: '^packages/storage/dist/kv/' },
+      to: { path: 'node_modules/lmdb' },
+    },
+    {
+      name: 'tsyringe-only-in-the-composition-root',
+      severity: 'error',
+      from: { pathNot: '^packages/runtime/dist/service/' },
+      to: { path: 'node_modules/(tsyringe|reflect-metadata)' },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -43,7 +43,8 @@ export class DataPath {
     const pull = new PullPath(config, store, control.topics, control.groups.pull, environment, counters)
     const policies = {
       delayed: control.delay.schedule.bind(control.delay),
-      retried: control.retryTarget,
+      retried: (topic: string, tries: number, triesMax: number | undefined) =>
+        control.retryTarget(topic, tries, triesMax),
     }
     const general = new GeneralSend(config, store, control.topics, policies, environment, counters, added, port)
     this.paths = { send, pull, general }
