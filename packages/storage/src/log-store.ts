@@ -1,4 +1,4 @@
-import { type Cancel, type Environment, MillraceError } from '@millrace/core'
+import { type Cancel, type Environment, MillraceError, PROPERTIES_BYTES_MAX } from '@millrace/core'
 import { IndexReader } from './index/index-reader.js'
 import { indexTables } from './index/index-tables.js'
 import { ENTRY_NUMBERS, type QueueTail } from './index/queue-tails.js'
@@ -8,14 +8,7 @@ import { LogFiles } from './log/log-files.js'
 import { type Recovered, type RecoveryProgress, recoverLog } from './log/log-recovery.js'
 import { LogRing } from './log/log-ring.js'
 import type { LogWorkerListener, LogWorkers, StartLogWorkers } from './log/log-workers.js'
-import {
-  OUTCOME,
-  type Outcome,
-  PROPERTIES_BYTES_MAX,
-  RECORD_EXTRA_BYTES_MAX,
-  RecordInput,
-  RecordWriter,
-} from './log/record-writer.js'
+import { OUTCOME, type Outcome, RECORD_EXTRA_BYTES_MAX, RecordInput, RecordWriter } from './log/record-writer.js'
 import { createSharedLog, type SharedLog, WORD } from './log/shared-log.js'
 import type { Appended, MessageStore, MessageToAppend } from './message-store.js'
 import { StoredMessages, type StoredParts, storeTimeOf } from './stored-messages.js'

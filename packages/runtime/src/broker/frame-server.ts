@@ -44,6 +44,4 @@ export class CodeFrameServer implements FrameServer {
       })
     }
   }
-
-  closed(_connection: RemotingConnection): void {}
 }

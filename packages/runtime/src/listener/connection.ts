@@ -26,7 +26,6 @@ export interface FrameServer {
   hot(connection: RemotingConnection, bytes: Buffer, start: number, end: number): Taken
   /** Everything else. */
   request(request: RemotingRequest): void
-  closed(connection: RemotingConnection): void
 }
 
 interface PendingCall {
@@ -87,7 +86,7 @@ export class RemotingConnection implements Peer {
     this.net.start({
       data: chunk => this.receive(chunk),
       drain: () => this.unchoke(),
-      close: error => this.closed(error),
+      close: () => this.closed(),
     })
   }
 
@@ -114,7 +113,7 @@ export class RemotingConnection implements Peer {
       }
       if (!this.general(reader.buffer, reader.start, reader.end)) return
     }
-    if (reader.failure) this.refuse(reader.failure.reason)
+    if (reader.failure) this.refuse()
   }
 
   /** Takes up again after a stall. */
@@ -129,7 +128,7 @@ export class RemotingConnection implements Peer {
   private general(bytes: Buffer, start: number, end: number): boolean {
     const decoded = decodeFrame(bytes, start, end)
     if (!decoded.ok) {
-      this.refuse(decoded.reason)
+      this.refuse()
       return false
     }
     const { command } = decoded
@@ -151,7 +150,7 @@ export class RemotingConnection implements Peer {
   }
 
   /** A broken frame: there is no way back in step, so only this connection ends. */
-  private refuse(_reason: string): void {
+  private refuse(): void {
     this.net.destroy()
   }
 
@@ -224,7 +223,7 @@ export class RemotingConnection implements Peer {
     this.net.end()
   }
 
-  private closed(_error: Error | undefined): void {
+  private closed(): void {
     if (!this.isOpen) return
     this.isOpen = false
     this.stalled = undefined
@@ -235,7 +234,6 @@ export class RemotingConnection implements Peer {
       )
     }
     this.calls.clear()
-    this.server.closed(this)
     const listeners = this.closeListeners
     this.closeListeners = []
     for (const listener of listeners) listener(this)

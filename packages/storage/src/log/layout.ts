@@ -1,4 +1,4 @@
-import { assert } from '@millrace/core'
+import { assert, MAGIC_BLANK, MAGIC_V1, MAGIC_V2 } from '@millrace/core'
 
 /**
  * Apache RocketMQ's commit-log layout: files of one fixed size, named by the position of their first byte in
@@ -7,11 +7,11 @@ import { assert } from '@millrace/core'
  */
 
 /** First word after the size of a record with a one-byte topic length. */
-export const RECORD_MAGIC_V1 = 0xdaa320a7 | 0
+export const RECORD_MAGIC_V1 = MAGIC_V1 | 0
 /** The same with a two-byte topic length. */
-export const RECORD_MAGIC_V2 = 0xdaa320ab | 0
+export const RECORD_MAGIC_V2 = MAGIC_V2 | 0
 /** Marks the rest of a file as unused. */
-export const FILLER_MAGIC = 0xcbd43194 | 0
+export const FILLER_MAGIC = MAGIC_BLANK | 0
 /** Bytes a filler needs: size and magic. Every record leaves at least this much room behind it in its file. */
 export const FILLER_BYTES_MIN = 8
 

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { copyBytes, PropertyScan, scanProperties, unescapeInto } from '@millrace/core'
+import { copyBytes, PROPERTIES_BYTES_MAX, PropertyScan, scanProperties, unescapeInto } from '@millrace/core'
 import type { QueueTail, QueueTails } from '../index/queue-tails.js'
 import {
   RECORD_AT,
@@ -24,7 +24,6 @@ export const OUTCOME = {
 } as const
 export type Outcome = (typeof OUTCOME)[keyof typeof OUTCOME]
 
-export const PROPERTIES_BYTES_MAX = 32_767
 /** A JSON escape takes six bytes for one. */
 const ESCAPED_BYTES_MAX = PROPERTIES_BYTES_MAX * 6
 const TOPIC_BYTES_LONGEST = 255

@@ -5,6 +5,7 @@ import {
   formatProperties,
   isRetryTopic,
   offsetMessageId,
+  PROPERTIES_BYTES_MAX,
   PropertyName,
   parseProperties,
   type RemotingCommand,
@@ -30,7 +31,6 @@ export const SEND_REQUESTS: readonly number[] = [
   RequestCode.SEND_BATCH_MESSAGE,
 ]
 
-const PROPERTIES_BYTES_MAX = 32_767
 const WRITABLE = 2
 
 /** What the send path asks of the parts that own retries and delays. */
