@@ -49,7 +49,7 @@ export interface LogStoreListener {
   written(position: number): void
   /** Records at or after `position` were not stored and will not be: refuse whoever waits for them. */
   lost(position: number, error: MillraceError): void
-  /** A watched queue (`QueueTail.isWatched`) has a new message that may be read. */
+  /** A watched queue (see `LogStore.watch`) has a new message that may be read. */
   arrived(queue: QueueTail): void
 }
 
@@ -192,11 +192,18 @@ export class LogStore extends StoredMessages implements MessageStore {
     this.listeners.push(listener)
   }
 
-  /** Reports the next message of `queue` to the listeners' `arrived`, also one that is already on its way to the disk. */
-  watch(queue: QueueTail): void {
-    queue.isWatched = true
+  /**
+   * Reports the next message of `queue` to the listeners' `arrived`, also one that is already on its way to the disk,
+   * until `unwatch` with the same bit.
+   */
+  watch(queue: QueueTail, watcher: number): void {
+    queue.watchers |= watcher
     const entry = new Float64Array(ENTRY_NUMBERS)
     if (queue.read(this.visibleOffset(queue), 1, entry) === 1) this.arrivals.push({ queue, position: entry[0]! })
+  }
+
+  unwatch(queue: QueueTail, watcher: number): void {
+    queue.watchers &= ~watcher
   }
 
   /** How far the index is. */
@@ -217,7 +224,8 @@ export class LogStore extends StoredMessages implements MessageStore {
    */
   appendNow(queue: QueueTail, input: RecordInput, now: number): Outcome {
     const outcome = this.writer.append(queue, input, now)
-    if (outcome === OUTCOME.appended && queue.isWatched) this.arrivals.push({ queue, position: this.writer.position })
+    if (outcome === OUTCOME.appended && queue.watchers !== 0)
+      this.arrivals.push({ queue, position: this.writer.position })
     return outcome
   }
 
@@ -352,7 +360,7 @@ export class LogStore extends StoredMessages implements MessageStore {
         this.arrivals.push(arrival)
         continue
       }
-      if (!arrival.queue.isWatched) continue
+      if (arrival.queue.watchers === 0) continue
       for (const listener of this.listeners) listener.arrived(arrival.queue)
     }
   }

@@ -59,8 +59,8 @@ export class QueueTail {
   /** Begin of the log when `minOffset` was last brought up to date. */
   minCheckedAt = 0
   segments: Segment[] = NO_SEGMENTS
-  /** Somebody waits for the next message: its arrival is reported. */
-  isWatched = false
+  /** Who waits for the next message, a bit each: its arrival is reported. */
+  watchers = 0
 
   constructor(
     readonly topic: StoredTopic,

@@ -22,6 +22,8 @@ export class ConsumerOffsets {
   #dirty = new Map<string, Set<string>>()
   #flushing: Promise<void> | undefined
   #next: Promise<void> | undefined
+  /** Offsets on their way to the disk with somebody else's batch. */
+  #carried: Promise<void> | undefined
   #version: DataVersion
   readonly #store: KeyValue
   readonly #stored: KeyValueTable<Row, readonly [string, string]>
@@ -108,22 +110,41 @@ export class ConsumerOffsets {
     return this.#next
   }
 
+  /**
+   * Stores everything set since the last flush in one transaction with what `batch` writes (a batch of this store, which
+   * runs the function it is given). Resolves and rejects as that batch; what failed is written again by the next flush.
+   */
+  writeWith(batch: (write: () => void) => Promise<void>): Promise<void> {
+    const dirty = this.#takeDirty()
+    const written = batch(() => this.#writeAll(dirty))
+    const carried = written.then(
+      () => {
+        if (this.#carried === carried) this.#carried = undefined
+      },
+      error => {
+        if (this.#carried === carried) this.#carried = undefined
+        this.#touchAll(dirty)
+        throw error
+      },
+    )
+    carried.catch(() => undefined)
+    this.#carried = carried
+    return carried
+  }
+
   #start(): Promise<void> {
-    if (this.#dirty.size === 0) return Promise.resolve()
-    const dirty = this.#dirty
-    this.#dirty = new Map()
-    this.#version = nextDataVersion(this.#version, this.#clock.now())
-    const written = this.#store.batch(() => {
-      for (const [group, topics] of dirty) for (const topic of topics) this.#write(group, topic)
-      void this.#versions.put(VERSION_KEY, this.#version)
-    })
+    const carried = this.#carried
+    if (this.#dirty.size === 0) return carried ?? Promise.resolve()
+    const dirty = this.#takeDirty()
+    const batch = this.#store.batch(() => this.#writeAll(dirty))
+    const written = carried === undefined ? batch : Promise.all([batch, carried])
     const flushing = written.then(
       () => {
         this.#flushing = undefined
       },
       error => {
         this.#flushing = undefined
-        for (const [group, topics] of dirty) for (const topic of topics) this.#touch(group, topic)
+        this.#touchAll(dirty)
         throw error
       },
     )
@@ -131,6 +152,24 @@ export class ConsumerOffsets {
     flushing.catch(() => undefined)
     this.#flushing = flushing
     return flushing
+  }
+
+  #takeDirty(): ReadonlyMap<string, ReadonlySet<string>> {
+    const dirty = this.#dirty
+    if (dirty.size === 0) return NOTHING
+    this.#dirty = new Map()
+    this.#version = nextDataVersion(this.#version, this.#clock.now())
+    return dirty
+  }
+
+  #writeAll(dirty: ReadonlyMap<string, ReadonlySet<string>>): void {
+    if (dirty.size === 0) return
+    for (const [group, topics] of dirty) for (const topic of topics) this.#write(group, topic)
+    void this.#versions.put(VERSION_KEY, this.#version)
+  }
+
+  #touchAll(dirty: ReadonlyMap<string, ReadonlySet<string>>): void {
+    for (const [group, topics] of dirty) for (const topic of topics) this.#touch(group, topic)
   }
 
   #write(group: string, topic: string): void {
@@ -154,4 +193,5 @@ export class ConsumerOffsets {
   }
 }
 
+const NOTHING: ReadonlyMap<string, ReadonlySet<string>> = new Map()
 const NO_QUEUES: ReadonlyMap<number, number> = new Map()

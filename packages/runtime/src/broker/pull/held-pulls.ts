@@ -2,6 +2,7 @@ import type { Environment } from '@millrace/core'
 import type { LogStore, QueueTail } from '@millrace/storage'
 import type { RemotingConnection } from '../../listener/connection.js'
 import type { TagFilter } from './tag-filter.js'
+import { WATCHER } from './watcher.js'
 
 /** A pull that waits for a message: everything needed to run it again. */
 export interface HeldPull {
@@ -47,7 +48,7 @@ export class HeldPulls {
     const held = this.byQueue.get(pull.queue)
     if (held === undefined) this.byQueue.set(pull.queue, [pull])
     else held.push(pull)
-    this.store.watch(pull.queue)
+    this.store.watch(pull.queue, WATCHER.pull)
     this.count++
     this.setTimer()
     return true
@@ -84,7 +85,7 @@ export class HeldPulls {
     if (all.length > 0) this.byQueue.set(queue, all)
     else {
       this.byQueue.delete(queue)
-      queue.isWatched = false
+      this.store.unwatch(queue, WATCHER.pull)
     }
   }
 
