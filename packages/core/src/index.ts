@@ -70,6 +70,7 @@ export {
   type TopicConfig,
   type TopicConfigTable,
 } from './protocol/body/topic-config.js'
+export { RecordProperties } from './protocol/filter/record-properties.js'
 export { parseSql92, type Sql92Filter, type Sql92Result } from './protocol/filter/sql92.js'
 export type { PropertyLookup } from './protocol/filter/sql92-node.js'
 export { copyBytes, equalsBytes } from './protocol/hot/bytes.js'

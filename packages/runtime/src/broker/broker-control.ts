@@ -13,6 +13,7 @@ import { type Answer, type Handler, handlerOf } from '../requests/answer.js'
 import { DelaySchedule } from './delay/delay-schedule.js'
 import { type DeliveryMessage, delayDelivery } from './delay/delivery.js'
 import { sendBackAnswers } from './delay/send-back.js'
+import { filterAnswers } from './filter/filter-answers.js'
 import { createGroups, type Groups } from './groups/groups.js'
 import { offsetFlush } from './groups/offset-flush.js'
 import { retryTarget } from './groups/retry-policy.js'
@@ -97,6 +98,7 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
     ...sendBackAnswers({ config: () => config, subscriptionGroups, topics, store, schedule: delay, random }),
     ...queueAnswers(store),
     ...messageAnswers(store),
+    ...filterAnswers(config),
     ...statsAnswers({ config, store, topics: topicTable, offsets, registry }),
     ...configAnswers(config, () => topicTable.dataVersion),
     ...runtimeAnswers({ clock, store, delayOffsets, levelCount: levels.length, source: runtime }),

@@ -51,6 +51,8 @@ export const brokerSettings = {
   notifyConsumerIdsChangedEnable: flag(true, 'Tells the members of a group at once when one joins or leaves.'),
   flushConsumerOffsetInterval: milliseconds(5000, 'How often committed consumer offsets are written to disk.'),
   channelExpiredTimeout: milliseconds(120_000, 'A client without a heartbeat for this long is taken as gone.'),
+  enablePropertyFilter: flag(true, 'Lets consumers filter by properties, with SQL92 expressions (RocketMQ: false).'),
+  filterSupportRetry: flag(false, 'Applies such a filter again to messages that come back for another try.'),
   longPollingEnable: flag(true, 'Parks a pull that finds nothing until a message arrives or its time-out passes.'),
   shortPollingTimeMills: milliseconds(1000, 'How long such a pull waits when longPollingEnable is false.'),
   maxTransferBytesOnMessageInMemory: bytes(256 * KIB, { min: KIB, max: 64 * MIB }, 'Most bytes one pull returns.'),

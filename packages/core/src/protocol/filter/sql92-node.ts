@@ -4,6 +4,7 @@ import {
   negate,
   parseAs,
   parseDouble,
+  parseInt32,
   SqlNumber,
   type SqlValue,
 } from './sql92-value.js'
@@ -63,16 +64,21 @@ export function notNode(node: Node): Node {
   }
 }
 
-/** AND (`decisive` false) and OR (`decisive` true): a left side with the decisive value spares the right one. */
-export function logicNode(decisive: boolean, left: Node, right: Node): Node {
+/**
+ * AND (`decisive` false) and OR (`decisive` true): a part with the decisive value spares those on its right. One node
+ * for any number of parts, so that a long row of them does not nest.
+ */
+export function logicNode(decisive: boolean, parts: readonly Node[]): Node {
   return {
     kind: 'boolean',
     evaluate(lookup) {
-      const first = truth(left, lookup)
-      if (first === decisive || first === EVALUATION_ERROR) return first
-      const second = truth(right, lookup)
-      if (second === decisive || second === EVALUATION_ERROR) return second
-      return first === null || second === null ? null : !decisive
+      let isKnown = true
+      for (const part of parts) {
+        const value = truth(part, lookup)
+        if (value === decisive || value === EVALUATION_ERROR) return value
+        if (value === null) isKnown = false
+      }
+      return isKnown ? !decisive : null
     },
   }
 }
@@ -88,6 +94,8 @@ export function isNullNode(node: Node): Node {
 }
 
 export function equalNode(left: Node, right: Node): Node {
+  const constant = int32Of(right)
+  if (left.kind === 'name' && constant !== undefined) return intNode(left, value => value === constant)
   return {
     kind: 'boolean',
     evaluate(lookup) {
@@ -127,6 +135,8 @@ function numberOf(value: SqlValue, other: SqlValue): SqlNumber | undefined {
 
 /** `accepts` gets the sign of left − right. */
 export function compareNode(left: Node, right: Node, accepts: (order: number) => boolean): Node {
+  const constant = int32Of(right)
+  if (left.kind === 'name' && constant !== undefined) return intNode(left, value => accepts(value - constant))
   return {
     kind: 'boolean',
     evaluate(lookup) {
@@ -136,6 +146,24 @@ export function compareNode(left: Node, right: Node, accepts: (order: number) =>
       if (b === EVALUATION_ERROR) return b
       const order = compareMixed(a, b)
       return typeof order === 'number' ? accepts(order) : order
+    },
+  }
+}
+
+/** The value of a constant that is a 32-bit whole number. */
+function int32Of({ constant }: Node): number | undefined {
+  return constant instanceof SqlNumber && constant.type === 'int' ? Number(constant.value) : undefined
+}
+
+/** A property against a small whole number, which is what most filters do: no object per message. */
+function intNode(name: Node, accepts: (value: number) => boolean): Node {
+  return {
+    kind: 'boolean',
+    evaluate(lookup) {
+      const text = name.evaluate(lookup)
+      if (text === null) return null
+      const value = parseInt32(text as string)
+      return value === undefined ? EVALUATION_ERROR : accepts(value)
     },
   }
 }

@@ -30,14 +30,18 @@ export type Sql92Result =
   | { readonly ok: true; readonly filter: Sql92Filter }
   | { readonly ok: false; readonly reason: string }
 
-/** Deepest nesting of parentheses and signs. */
+/** Deepest nesting of parentheses and signs, and longest chain of the kind `a IS NULL IS NULL`. */
 const DEPTH_MAX = 100
+/** Longest expression, in UTF-16 units: each message costs as much as the expression is long. */
+const TEXT_MAX = 65_536
 
 /**
  * Compiles a filter expression as the official filter module does: it takes the longest valid prefix and ignores what
  * follows, unless that starts with an illegal character. behaviour.md §7
  */
 export function parseSql92(text: string): Sql92Result {
+  if (text.length > TEXT_MAX)
+    return { ok: false, reason: `the expression has ${text.length} characters, more than ${TEXT_MAX}` }
   const parser = new Parser(text)
   const root = parser.or()
   if (root === undefined) return { ok: false, reason: parser.reason }
@@ -74,26 +78,31 @@ class Parser {
   }
 
   or(): Node | undefined {
-    let left = this.and()
-    while (left !== undefined && this.takeKeyword('OR')) left = this.logic(true, left, this.and())
-    return left
+    return this.row(true, 'OR', () => this.and())
   }
 
   private and(): Node | undefined {
-    let left = this.equality()
-    while (left !== undefined && this.takeKeyword('AND')) left = this.logic(false, left, this.equality())
-    return left
+    return this.row(false, 'AND', () => this.equality())
   }
 
-  private logic(decisive: boolean, left: Node, right: Node | undefined): Node | undefined {
-    if (right === undefined) return undefined
-    if (!isBoolean(left) || !isBoolean(right)) return this.refuse('AND and OR need true or false on both sides')
-    return logicNode(decisive, left, right)
+  private row(decisive: boolean, keyword: string, part: () => Node | undefined): Node | undefined {
+    const first = part()
+    if (first === undefined || !this.takeKeyword(keyword)) return first
+    const parts = [first]
+    do {
+      const next = part()
+      if (next === undefined) return undefined
+      parts.push(next)
+    } while (this.takeKeyword(keyword))
+    return parts.every(isBoolean)
+      ? logicNode(decisive, parts)
+      : this.refuse('AND and OR need true or false on both sides')
   }
 
   private equality(): Node | undefined {
     let left = this.comparison()
-    while (left !== undefined) {
+    for (let links = 0; left !== undefined; links++) {
+      if (links > DEPTH_MAX) return this.refuse(`a comparison has more than ${DEPTH_MAX} links`)
       if (this.takeSymbol('=')) left = this.equal(left, this.comparison())
       else if (this.takeSymbol('<>')) {
         const equal = this.equal(left, this.comparison())
@@ -115,7 +124,8 @@ class Parser {
 
   private comparison(): Node | undefined {
     let left = this.unary()
-    while (left !== undefined) {
+    for (let links = 0; left !== undefined; links++) {
+      if (links > DEPTH_MAX) return this.refuse(`a comparison has more than ${DEPTH_MAX} links`)
       const accepts = this.token.kind === 'symbol' ? ORDERS[this.token.text] : undefined
       if (accepts !== undefined) {
         this.advance()
@@ -151,7 +161,7 @@ class Parser {
       if (compareNumbers(low.constant, high.constant) > 0) return this.refuse('BETWEEN has its higher bound first')
     const above = this.ordered(value, low, ORDERS[isNegated ? '<' : '>='])
     const below = this.ordered(value, high, ORDERS[isNegated ? '>' : '<='])
-    return above && below && logicNode(isNegated, above, below)
+    return above && below && logicNode(isNegated, [above, below])
   }
 
   private in(name: Node, isNegated: boolean): Node | undefined {

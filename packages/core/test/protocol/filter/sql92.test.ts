@@ -41,8 +41,20 @@ it('gives a reason for what it refuses', () => {
 it('bounds nesting', () => {
   const nested = (depth: number) => `${'('.repeat(depth)}a = 1${')'.repeat(depth)}`
   expect(parseSql92(nested(90))).toMatchObject({ ok: true })
-  expect(parseSql92(nested(100_000))).toMatchObject({ ok: false, reason: expect.stringContaining('nested') })
-  expect(parseSql92('NOT '.repeat(100_000))).toMatchObject({ ok: false })
+  expect(parseSql92(nested(10_000))).toMatchObject({ ok: false, reason: expect.stringContaining('nested') })
+  expect(parseSql92('NOT '.repeat(10_000))).toMatchObject({ ok: false })
+})
+
+it('takes long rows of alternatives, and refuses what would nest or cost too much', () => {
+  const row = (count: number) => Array.from({ length: count }, (_, i) => `a = ${i}`).join(' OR ')
+  expect(outcome(row(5000), { a: '4999' })).toEqual({ result: true, matches: true })
+  expect(outcome(row(5000), { a: '5000' })).toEqual({ result: false, matches: false })
+  expect(parseSql92(row(60_000))).toMatchObject({ ok: false, reason: expect.stringContaining('characters') })
+  expect(parseSql92(`a${' IS NULL'.repeat(5000)}`)).toMatchObject({
+    ok: false,
+    reason: expect.stringContaining('links'),
+  })
+  expect(parseSql92(`a${" CONTAINS 'x'".repeat(2000)}`)).toMatchObject({ ok: false })
 })
 
 it('never throws on any string of tokens', () => {

@@ -1,7 +1,7 @@
 import type { Environment } from '@millrace/core'
 import type { LogStore, QueueTail } from '@millrace/storage'
 import type { RemotingConnection } from '../../listener/connection.js'
-import type { TagFilter } from './tag-filter.js'
+import type { MessageFilter } from '../filter/message-filter.js'
 import { WATCHER } from './watcher.js'
 
 /** A pull that waits for a message: everything needed to run it again. */
@@ -10,8 +10,15 @@ export interface HeldPull {
   readonly opaque: number
   readonly isBinary: boolean
   readonly queue: QueueTail
-  readonly offset: number
-  readonly filter: TagFilter
+  /** Where the next look begins: what its filter has dropped before is not looked at again. */
+  offset: number
+  /** Its filter has dropped messages since it is held: the client has to hear of the offset behind them. */
+  hasSkipped: boolean
+  readonly filter: MessageFilter | undefined
+  /** The group's subscription that the filter is of; undefined: the pull brought its own. */
+  readonly subscription: object | undefined
+  readonly group: string
+  readonly topic: string
   readonly messagesMax: number
   readonly bytesMax: number
   readonly topicSysFlag: number

@@ -1,12 +1,22 @@
-import { ResponseCode } from '@millrace/core'
+import { isRetryTopic, ResponseCode } from '@millrace/core'
 import type { LogStore, QueueTail } from '@millrace/storage'
 import type { BrokerConfig } from '../../config/index.js'
+import { propertyFilterOff } from '../filter/filter-answers.js'
+import { isTagType, type MessageFilter, MessageFilters } from '../filter/message-filter.js'
+import { retryFilter } from '../filter/retry-filter.js'
 import type { Topic } from '../topics/topic.js'
 import type { Topics } from '../topics/topics.js'
 import { PULL_FLAG, type PullRequest } from './pull-request.js'
-import { type TagFilter, TagFilters } from './tag-filter.js'
 
 const READABLE = 4
+
+/** What a group takes of a topic. */
+export interface Subscription {
+  readonly subString: string
+  readonly expressionType: string
+  /** Milliseconds of when it was made, by the consumer's clock. */
+  readonly subVersion: number
+}
 
 /** What the pull path asks about consumer groups; reads that never wait. */
 export interface PullGroups {
@@ -19,10 +29,7 @@ export interface PullGroups {
   /** Undefined while the group is offline. */
   view(name: string): { readonly messageModel: string } | undefined
   /** What the group's members subscribed to; undefined: the group is offline or not subscribed to the topic. */
-  subscription(
-    group: string,
-    topic: string,
-  ): { readonly subString: string; readonly expressionType: string; readonly subVersion: number } | undefined
+  subscription(group: string, topic: string): Subscription | undefined
   commitOffset(group: string, topic: string, queueId: number, offset: number): void
   /** Where an operator wants the group to go on in this queue; undefined in the usual case. */
   takeReset(group: string, topic: string, queueId: number): number | undefined
@@ -32,7 +39,9 @@ export interface PullGroups {
 export interface Allowed {
   readonly queue: QueueTail
   readonly topic: Topic
-  readonly filter: TagFilter
+  readonly filter: MessageFilter | undefined
+  /** Where the filter comes from; undefined: the pull itself. */
+  readonly subscription: Subscription | undefined
   readonly groupSysFlag: number
 }
 
@@ -46,7 +55,7 @@ export interface Refused {
 
 /** May this pull be read, and what does its subscription let through? In RocketMQ's order. behaviour.md §6 */
 export class PullChecks {
-  private readonly filters = new TagFilters()
+  private readonly filters = new MessageFilters()
 
   constructor(
     private readonly config: BrokerConfig,
@@ -83,39 +92,67 @@ export class PullChecks {
         `queueId[${queueId}] is illegal, topic:[${topicName}] topicConfig.readQueueNums:[${topic.readQueueNums}]`,
       )
     }
-    const filter = this.filter(pull)
-    if (filter !== undefined && 'code' in filter) return filter
+    const subscribed = this.filter(pull)
+    if ('code' in subscribed) return subscribed
     return {
+      ...subscribed,
       queue: this.store.queue(this.store.topic(topicName), queueId),
       topic,
-      filter,
       groupSysFlag: groupConfig.groupSysFlag,
     }
   }
 
-  private filter(pull: PullRequest): TagFilter | Refused {
+  private filter(pull: PullRequest): Pick<Allowed, 'filter' | 'subscription'> | Refused {
     const { group, topic } = pull
-    let { subscription: expression, expressionType } = pull
-    if ((pull.sysFlag & PULL_FLAG.subscription) === 0) {
-      const subscription = this.groups.subscription(group, topic)
-      if (subscription === undefined) {
+    if ((pull.sysFlag & PULL_FLAG.subscription) !== 0) {
+      const result = this.filters.of(pull.expressionType, pull.subscription)
+      if (!result.ok)
         return refused(
-          ResponseCode.SUBSCRIPTION_NOT_EXIST,
-          `the consumer's group info not exist, or group ${group} does not subscribe to ${topic}`,
+          ResponseCode.SUBSCRIPTION_PARSE_FAILED,
+          `parse the consumer's subscription failed: ${result.reason}`,
         )
-      }
-      // RocketMQ refuses (25) and the consumer waits 3 s, again and again until its next heartbeat has come through.
-      if (subscription.subVersion < pull.subVersion) return NOT_YET
-      expression = subscription.subString
-      expressionType = subscription.expressionType
+      return this.served(pull.expressionType) ?? { filter: this.applied(pull, result.filter), subscription: undefined }
     }
-    if (expressionType !== '' && expressionType !== 'TAG') {
+    const subscription = this.groups.subscription(group, topic)
+    if (subscription === undefined) {
       return refused(
-        ResponseCode.SYSTEM_ERROR,
-        `The broker does not support consumer to filter message by ${expressionType}`,
+        ResponseCode.SUBSCRIPTION_NOT_EXIST,
+        `the consumer's group info not exist, or group ${group} does not subscribe to ${topic}`,
       )
     }
-    return this.filters.of(expression)
+    // RocketMQ refuses (25) and the consumer waits 3 s, again and again until its next heartbeat has come through.
+    if (subscription.subVersion < pull.subVersion) return NOT_YET
+    const { expressionType, subString } = subscription
+    const result = this.filters.of(expressionType, subString)
+    if (!result.ok) {
+      return refused(
+        ResponseCode.FILTER_DATA_NOT_EXIST,
+        `the broker's consumer filter data is not exist: the expression of group ${group} on ${topic} cannot be used, ${result.reason}`,
+      )
+    }
+    return this.served(expressionType) ?? { filter: this.applied(pull, result.filter), subscription }
+  }
+
+  private served(expressionType: string): Refused | undefined {
+    if (isTagType(expressionType) || this.config.enablePropertyFilter) return undefined
+    const { message, responseCode } = propertyFilterOff(expressionType)
+    return refused(responseCode, message)
+  }
+
+  /** Messages come to a retry topic because they passed the filter before: properties are not looked at again. */
+  private applied({ group, topic }: PullRequest, filter: MessageFilter | undefined): MessageFilter | undefined {
+    if (!isRetryTopic(topic)) return filter
+    if (!this.config.filterSupportRetry) return filter?.takes === undefined ? filter : undefined
+    return retryFilter(origin => {
+      const subscription = this.groups.subscription(group, origin)
+      const result = subscription && this.filters.of(subscription.expressionType, subscription.subString)
+      return result?.ok ? result.filter : undefined
+    })
+  }
+
+  /** Is `subscription` still what the group has? A held pull asks it before it reads. */
+  isCurrent(group: string, topic: string, subscription: object | undefined): boolean {
+    return subscription === undefined || this.groups.subscription(group, topic) === subscription
   }
 }
 

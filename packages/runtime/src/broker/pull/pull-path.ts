@@ -103,11 +103,15 @@ export class PullPath {
       queue: allowed.queue,
       offset: request.queueOffset,
       filter: allowed.filter,
+      subscription: allowed.subscription,
+      group: request.group,
+      topic: request.topic,
       messagesMax: Math.max(1, Math.min(request.maxMsgNums, config.maxTransferCountOnMessageInMemory)),
       bytesMax: Math.min(
         request.maxMsgBytes > 0 ? request.maxMsgBytes : Number.MAX_SAFE_INTEGER,
         config.maxTransferBytesOnMessageInMemory,
       ),
+      hasSkipped: false,
       topicSysFlag: allowed.topic.topicSysFlag,
       groupSysFlag: allowed.groupSysFlag,
       deadlineMs:
@@ -125,13 +129,25 @@ export class PullPath {
 
   /** Runs a held pull again. True: it has been answered. */
   private retry(pull: HeldPull, isLast: boolean): boolean {
-    this.messages.read(pull.queue, pull.offset, pull.filter, pull)
-    if (
-      !isLast &&
-      this.messages.status !== 'found' &&
-      codeOf(this.messages.status, pull.offset) !== ResponseCode.PULL_OFFSET_MOVED
-    )
+    const { messages } = this
+    const from = pull.offset
+    if (!this.checks.isCurrent(pull.group, pull.topic, pull.subscription)) {
+      // Its filter is not the group's any more: the client pulls again from here.
+      messages.skip(pull.queue, from)
+      this.answer(pull)
+      return true
+    }
+    messages.read(pull.queue, from, pull.filter, pull)
+    if (isLast && messages.status === 'nothing new' && pull.hasSkipped) messages.status = 'nothing matched'
+    const isWaiting =
+      codeOf(messages.status, from) === ResponseCode.PULL_NOT_FOUND ||
+      // When it could not look at all that is new, no arrival may come to bring it back.
+      (messages.status === 'nothing matched' && messages.nextOffset === messages.maxOffset)
+    if (isWaiting && !isLast) {
+      pull.hasSkipped ||= messages.nextOffset > from
+      pull.offset = messages.nextOffset
       return false
+    }
     this.answer(pull)
     return true
   }

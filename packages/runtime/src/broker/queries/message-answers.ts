@@ -1,8 +1,7 @@
-import { parseLenientJson, RequestCode, ResponseCode } from '@millrace/core'
+import { RequestCode, ResponseCode } from '@millrace/core'
 import type { MessageStore } from '@millrace/storage'
 import type { RemotingRequest, Reply } from '../../listener/peer.js'
 import { type Answer, DONE, Refusal } from '../../requests/answer.js'
-import { bodyOf } from '../../requests/body.js'
 import { booleanField, integerField, textField } from '../../requests/fields.js'
 
 /** Clients ask for no more when they know the unique id. */
@@ -17,7 +16,6 @@ export function messageAnswers(store: MessageStore): [number, Answer][] {
   return [
     [RequestCode.VIEW_MESSAGE_BY_ID, request => viewReply(store, request)],
     [RequestCode.QUERY_MESSAGE, request => queryReply(store, request)],
-    [RequestCode.CHECK_CLIENT_CONFIG, checkClientReply],
   ]
 }
 
@@ -58,20 +56,4 @@ function fitting(records: readonly Buffer[]): Buffer[] {
     bytes += record.length
     return index === 0 || bytes <= ANSWER_BYTES_MAX
   })
-}
-
-/** Sent at start for each subscription that is no tag expression. */
-function checkClientReply({ command }: RemotingRequest): Reply {
-  const body = bodyOf(parseLenientJson(command.body ?? ''))
-  const subscription = memberOf(body, 'subscriptionData')
-  const type = memberOf(subscription, 'expressionType') ?? 'TAG'
-  if (type === 'TAG' || type === '') return DONE
-  throw new Refusal(
-    ResponseCode.SYSTEM_ERROR,
-    `The broker does not support consumer to filter message by ${String(type)}; subscribe by tags`,
-  )
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined
 }
