@@ -44,7 +44,11 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const { roles = ['broker', 'nameserver'], simulation = simulate({ seed: 1 }), keyValue = memoryKeyValue() } = options
   const { store = new MemoryMessageStore(simulation.clock) } = options
   const system = createActorSystem('test', simulation)
-  const metadata = await MetadataStore.over(keyValue, { clock: simulation.clock, name: 'test' })
+  const metadata = await MetadataStore.over(keyValue, {
+    clock: simulation.clock,
+    scheduler: simulation.scheduler,
+    name: 'test',
+  })
   const config = { ...brokerConfig(options.broker) }
   const runtime = { messagesIn: 3, bytesIn: 300, messagesOut: 2, pullsFound: 1, pullsEmpty: 1 }
   const plane = createControlPlane({

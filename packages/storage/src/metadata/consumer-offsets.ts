@@ -9,6 +9,17 @@ type Row = readonly number[]
 /** Beside the names of metadata tables. */
 const VERSION_KEY = '$offsets'
 
+/** Changes that have to reach the disk together with the offsets. */
+export interface FlushCompanion {
+  readonly hasChanges: boolean
+  /** Called inside the transaction: puts and removes of the same store. */
+  write(): void
+  /** What the last `write` wrote is stored. */
+  written(): void
+  /** It is not, or nobody knows. */
+  failed(): void
+}
+
 /**
  * Next offset to consume, by (group, topic, queue). Sets are made in memory; `flush` stores all that changed since
  * the last one in a single transaction.
@@ -22,8 +33,7 @@ export class ConsumerOffsets {
   #dirty = new Map<string, Set<string>>()
   #flushing: Promise<void> | undefined
   #next: Promise<void> | undefined
-  /** Offsets on their way to the disk with somebody else's batch. */
-  #carried: Promise<void> | undefined
+  #companion: FlushCompanion | undefined
   #version: DataVersion
   readonly #store: KeyValue
   readonly #stored: KeyValueTable<Row, readonly [string, string]>
@@ -110,41 +120,28 @@ export class ConsumerOffsets {
     return this.#next
   }
 
-  /**
-   * Stores everything set since the last flush in one transaction with what `batch` writes (a batch of this store, which
-   * runs the function it is given). Resolves and rejects as that batch; what failed is written again by the next flush.
-   */
-  writeWith(batch: (write: () => void) => Promise<void>): Promise<void> {
-    const dirty = this.#takeDirty()
-    const written = batch(() => this.#writeAll(dirty))
-    const carried = written.then(
-      () => {
-        if (this.#carried === carried) this.#carried = undefined
-      },
-      error => {
-        if (this.#carried === carried) this.#carried = undefined
-        this.#touchAll(dirty)
-        throw error
-      },
-    )
-    carried.catch(() => undefined)
-    this.#carried = carried
-    return carried
+  /** From here on every flush also stores what `companion` has to store, in the same transaction. */
+  accompany(companion: FlushCompanion): void {
+    this.#companion = companion
   }
 
   #start(): Promise<void> {
-    const carried = this.#carried
-    if (this.#dirty.size === 0) return carried ?? Promise.resolve()
+    const companion = this.#companion?.hasChanges ? this.#companion : undefined
+    if (this.#dirty.size === 0 && companion === undefined) return Promise.resolve()
     const dirty = this.#takeDirty()
-    const batch = this.#store.batch(() => this.#writeAll(dirty))
-    const written = carried === undefined ? batch : Promise.all([batch, carried])
+    const written = this.#store.batch(() => {
+      this.#writeAll(dirty)
+      companion?.write()
+    })
     const flushing = written.then(
       () => {
         this.#flushing = undefined
+        companion?.written()
       },
       error => {
         this.#flushing = undefined
-        this.#touchAll(dirty)
+        for (const [group, topics] of dirty) for (const topic of topics) this.#touch(group, topic)
+        companion?.failed()
         throw error
       },
     )
@@ -166,10 +163,6 @@ export class ConsumerOffsets {
     if (dirty.size === 0) return
     for (const [group, topics] of dirty) for (const topic of topics) this.#write(group, topic)
     void this.#versions.put(VERSION_KEY, this.#version)
-  }
-
-  #touchAll(dirty: ReadonlyMap<string, ReadonlySet<string>>): void {
-    for (const [group, topics] of dirty) for (const topic of topics) this.#touch(group, topic)
   }
 
   #write(group: string, topic: string): void {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type Clock, type DataVersion, type Environment, MillraceError } from '@millrace/core'
 import type { KeyValue, KeyValueTable } from '../kv/key-value.js'
 import { KeyValueStore } from '../kv/key-value-store.js'
+import { PopReceipts } from '../pop/pop-receipts.js'
 import { ConsumerOffsets } from './consumer-offsets.js'
 import { MetadataTable } from './metadata-table.js'
 import { lockDirectory } from './node-directory-lock.js'
@@ -21,24 +22,28 @@ export interface MetadataStoreOptions {
   readonly onFailure?: (error: MillraceError) => void
 }
 
+type TimePorts = Pick<Environment, 'clock' | 'scheduler'>
+
 /**
  * What a broker must not lose and cannot rebuild from its log: topics, subscription groups, consumer offsets,
  * settings. Opens a broker's data directory for this process: it comes first, before the log.
  */
 export class MetadataStore {
   readonly offsets: ConsumerOffsets
+  readonly receipts: PopReceipts
   readonly #store: KeyValue
   readonly #versions: KeyValueTable<DataVersion, string>
   readonly #clock: Clock
   readonly #tables = new Map<string, MetadataTable<unknown>>()
   readonly #unlock: () => void
 
-  private constructor(store: KeyValue, clock: Clock, unlock: () => void) {
+  private constructor(store: KeyValue, { clock, scheduler }: TimePorts, unlock: () => void) {
     this.#store = store
     this.#clock = clock
     this.#unlock = unlock
     this.#versions = store.table('versions')
     this.offsets = new ConsumerOffsets(store, this.#versions, clock)
+    this.receipts = new PopReceipts(store, this.offsets, scheduler)
   }
 
   /**
@@ -52,6 +57,7 @@ export class MetadataStore {
       store = await KeyValueStore.open(join(directory, 'metadata'), { durability: 'flushed', ...options })
       return await MetadataStore.over(store, {
         clock: options.environment.clock,
+        scheduler: options.environment.scheduler,
         name: directory,
         onClose: lock.release,
       })
@@ -65,7 +71,7 @@ export class MetadataStore {
   /** The same over any key-value store: simulations use `memoryKeyValue()`. @throws as `open` */
   static async over(
     store: KeyValue,
-    options: { readonly clock: Clock; readonly name: string; readonly onClose?: () => void },
+    options: TimePorts & { readonly name: string; readonly onClose?: () => void },
   ): Promise<MetadataStore> {
     const formats = store.table<FormatRecord, string>('format')
     const found = formats.get('store')
@@ -76,7 +82,7 @@ export class MetadataStore {
         `data directory "${options.name}" has format ${found.format}, and this Millrace reads up to ${STORE_FORMAT}; start it with the newer version that wrote it, or choose another directory`,
         { detail: { found: found.format, supported: STORE_FORMAT } },
       )
-    return new MetadataStore(store, options.clock, options.onClose ?? (() => undefined))
+    return new MetadataStore(store, options, options.onClose ?? (() => undefined))
   }
 
   /** Same name, same table; its records are in memory from the first call on. */

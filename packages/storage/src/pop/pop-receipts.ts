@@ -1,0 +1,336 @@
+import { assert, type Scheduler } from '@millrace/core'
+import type { KeyValue, KeyValueTable } from '../kv/key-value.js'
+import type { ConsumerOffsets, FlushCompanion } from '../metadata/consumer-offsets.js'
+import type { PopOrder } from './pop-order.js'
+import { PopQueue, PopReceipt, RECEIPT_MESSAGES_MAX } from './pop-receipt.js'
+import { decodeReceipt, encodeReceipt, readReceiptKey, receiptKey } from './receipt-format.js'
+
+type QueueKey = readonly [group: string, topic: string, queueId: number]
+
+/** Receipts kept in memory when the disk has them too; about 200 bytes each. */
+const RECEIPTS_CACHED = 65_536
+const ALL = 0xffff_ffff
+/** Row of the last queue number given; no group has this name. */
+const LAST_NUMBER: QueueKey = ['', '', 0]
+
+/**
+ * Messages that were popped and not yet acknowledged: the durable side of pop consumption.
+ *
+ * A change is made in memory and stored by the next flush of the consumer offsets, whoever asks for it; `commit` does. While
+ * one transaction is on its way the next one forms, so a busy broker writes large groups. A receipt that was popped and
+ * acknowledged between two flushes is never written at all.
+ *
+ * Invariants:
+ * 1. What is in memory is newer than the disk; what is not in memory is on disk as it is.
+ * 2. A receipt and the offset that lies behind it reach the disk in one transaction: after a crash a message is
+ *    either not yet popped or has its receipt.
+ */
+export class PopReceipts implements FlushCompanion {
+  readonly #store: KeyValue
+  readonly #offsets: ConsumerOffsets
+  readonly #scheduler: Scheduler
+  readonly #receipts: KeyValueTable<Uint8Array, Uint8Array>
+  readonly #queueRows: KeyValueTable<number, QueueKey>
+  readonly #orderRows: KeyValueTable<PopOrder, QueueKey>
+  /** Group → topic → queues by id. */
+  readonly #queues = new Map<string, Map<string, PopQueue[]>>()
+  readonly #byNumber = new Map<number, PopQueue>()
+  #lastNumber = 0
+  /** Receipts in memory, oldest first. */
+  readonly #cached = new Set<PopReceipt>()
+  #dirty: PopReceipt[] = []
+  #dirtyQueues: PopQueue[] = []
+  #removedQueues: PopQueue[] = []
+  /** What the flush under way writes. */
+  #writing: { receipts: PopReceipt[]; queues: PopQueue[]; removed: PopQueue[] } | undefined
+  hasChanges = false
+  #commit: Promise<void> | undefined
+  /** No receipt is due before this time, milliseconds; Infinity when there is none. */
+  #firstDueMs = 0
+
+  /** @internal made by `MetadataStore` */
+  constructor(store: KeyValue, offsets: ConsumerOffsets, scheduler: Scheduler) {
+    this.#store = store
+    this.#offsets = offsets
+    this.#scheduler = scheduler
+    this.#receipts = store.table('pop-receipts', { encoding: 'binary', keys: 'binary' })
+    this.#queueRows = store.table('pop-queues')
+    this.#orderRows = store.table('pop-orders')
+    this.#lastNumber = this.#queueRows.get(LAST_NUMBER) ?? 0
+    for (const { key, value } of this.#queueRows.range())
+      if (key[0] !== LAST_NUMBER[0]) this.#addQueue(new PopQueue(value, ...key))
+    for (const { key, value } of this.#orderRows.range()) {
+      const queue = this.find(...key)
+      if (queue) queue.order = value
+    }
+    offsets.accompany(this)
+  }
+
+  get cachedCount(): number {
+    return this.#cached.size
+  }
+
+  /** Earliest time at which `due` may find something; Infinity when nothing is out. */
+  get firstDueMs(): number {
+    return this.#firstDueMs
+  }
+
+  find(group: string, topic: string, queueId: number): PopQueue | undefined {
+    return this.#queues.get(group)?.get(topic)?.[queueId]
+  }
+
+  /** The queue, made when the group has not popped from it before. */
+  queue(group: string, topic: string, queueId: number): PopQueue {
+    const known = this.find(group, topic, queueId)
+    if (known) return known
+    const queue = new PopQueue(this.#lastNumber + 1, group, topic, queueId)
+    queue.isNew = true
+    this.#dirtyQueues.push(queue)
+    this.#addQueue(queue)
+    return queue
+  }
+
+  /** Records that messages were handed out; `offsets` ascending, at most RECEIPT_MESSAGES_MAX. */
+  add(
+    queue: PopQueue,
+    startOffset: number,
+    popTime: number,
+    invisibleMs: number,
+    offsets: readonly number[],
+  ): PopReceipt {
+    const count = offsets.length
+    assert(count > 0 && count <= RECEIPT_MESSAGES_MAX, 'messages of a receipt', { count })
+    const isDense = offsets[0] === startOffset && offsets[count - 1] === startOffset + count - 1
+    const distances = isDense ? undefined : offsets.map(offset => offset - startOffset)
+    const open = ALL >>> (RECEIPT_MESSAGES_MAX - count)
+    const receipt = new PopReceipt(queue, startOffset, popTime, popTime + invisibleMs, count, distances, open)
+    this.#keep(receipt)
+    this.#touch(receipt)
+    if (receipt.dueMs < this.#firstDueMs) this.#firstDueMs = receipt.dueMs
+    return receipt
+  }
+
+  /** The receipt that a handle names; undefined when it is over: acknowledged, or its time has passed. */
+  receipt(queue: PopQueue, startOffset: number, dueMs: number): PopReceipt | undefined {
+    for (let known = queue.receipts.get(startOffset); known !== undefined; known = known.next)
+      if (known.dueMs === dueMs) return known
+    if (queue.isNew) return undefined
+    const stored = this.#receipts.getBinary(receiptKey(dueMs, queue.number, startOffset))
+    return stored && this.#load(queue, startOffset, dueMs, stored)
+  }
+
+  /** Takes one message out of a receipt. False: it was not open. */
+  acknowledge(receipt: PopReceipt, offset: number): boolean {
+    const index = receipt.indexOf(offset)
+    if (index < 0 || receipt.isReviving || (receipt.open & (1 << index)) === 0) return false
+    receipt.open = (receipt.open & ~(1 << index)) >>> 0
+    this.#touch(receipt)
+    return true
+  }
+
+  /** The receipt is over, whatever is open. */
+  close(receipt: PopReceipt): void {
+    receipt.open = 0
+    this.#touch(receipt)
+  }
+
+  setOrder(queue: PopQueue, order: PopOrder | undefined): void {
+    queue.order = order
+    this.hasChanges = true
+    if (queue.isOrderDirty) return
+    queue.isOrderDirty = true
+    this.#dirtyQueues.push(queue)
+  }
+
+  /**
+   * Receipts whose time is over at `nowMs`, soonest first, at most `limit`. They are marked as being revived:
+   * acknowledgements of them have no effect from here on. Changes that are not committed yet may be missing: they
+   * are found by the next call.
+   */
+  due(nowMs: number, limit: number): PopReceipt[] {
+    const due: PopReceipt[] = []
+    this.#firstDueMs = Number.POSITIVE_INFINITY
+    for (const { key, value } of this.#receipts.range()) {
+      const { dueMs, queueNumber, startOffset } = readReceiptKey(key)
+      if (dueMs > nowMs || due.length >= limit) {
+        this.#firstDueMs = dueMs
+        break
+      }
+      const queue = this.#byNumber.get(queueNumber)
+      if (queue === undefined) {
+        // Topic or group are gone.
+        void this.#receipts.remove(Buffer.from(key))
+        continue
+      }
+      const receipt = this.receipt(queue, startOffset, dueMs) ?? this.#load(queue, startOffset, dueMs, value)
+      if (receipt.isReviving || receipt.open === 0) continue
+      receipt.isReviving = true
+      due.push(receipt)
+    }
+    for (const { dueMs, isReviving, open } of this.#dirty)
+      if (!isReviving && open !== 0 && dueMs < this.#firstDueMs) this.#firstDueMs = dueMs
+    return due
+  }
+
+  /** The messages of a receipt could not be revived: it is due again. */
+  revivalFailed(receipt: PopReceipt): void {
+    receipt.isReviving = false
+    if (receipt.dueMs < this.#firstDueMs) this.#firstDueMs = receipt.dueMs
+  }
+
+  /** Forgets queues: of a topic, or of a group, or of both. Their receipts have no effect any more. */
+  forget(names: { readonly group?: string; readonly topic?: string }): void {
+    for (const [group, topics] of this.#queues) {
+      if (names.group !== undefined && names.group !== group) continue
+      for (const [topic, queues] of topics) {
+        if (names.topic !== undefined && names.topic !== topic) continue
+        for (const queue of queues) if (queue !== undefined) this.#removeQueue(queue)
+        topics.delete(topic)
+      }
+      if (topics.size === 0) this.#queues.delete(group)
+    }
+  }
+
+  /**
+   * Resolves when all changes made so far, and the consumer offsets set so far, are as durable as the store promises.
+   * Calls of one turn share a transaction.
+   * @throws MillraceError DISK_FULL | DISK_FAILED | STORE_READ_ONLY
+   */
+  commit(): Promise<void> {
+    this.#commit ??= new Promise((resolve, reject) => {
+      this.#scheduler.turn(() => {
+        this.#commit = undefined
+        this.#offsets.flush().then(resolve, reject)
+      })
+    })
+    this.#commit.catch(() => undefined)
+    return this.#commit
+  }
+
+  write(): void {
+    const writing = { receipts: this.#dirty, queues: this.#dirtyQueues, removed: this.#removedQueues }
+    this.#dirty = []
+    this.#dirtyQueues = []
+    this.#removedQueues = []
+    this.hasChanges = false
+    if (writing.queues.some(queue => queue.isNew)) void this.#queueRows.put(LAST_NUMBER, this.#lastNumber)
+    for (const queue of writing.queues) this.#writeQueue(queue)
+    for (const receipt of writing.receipts) this.#write(receipt)
+    for (const queue of writing.removed) {
+      void this.#queueRows.remove(keyOf(queue))
+      void this.#orderRows.remove(keyOf(queue))
+    }
+    this.#writing = writing
+  }
+
+  written(): void {
+    // Reads of this turn may still see what was there before.
+    this.#store.refresh()
+    for (const receipt of this.#writing?.receipts ?? []) if (receipt.open === 0 && !receipt.isDirty) this.#drop(receipt)
+    this.#writing = undefined
+    this.#evict()
+  }
+
+  /** After a full disk all of it is written again; after anything else nothing is ever written. */
+  failed(): void {
+    const { queues, receipts, removed } = this.#writing ?? { queues: [], receipts: [], removed: [] }
+    for (const receipt of receipts) this.#touch(receipt)
+    for (const queue of queues) queue.isNew = queue.isOrderDirty = true
+    this.#dirtyQueues.push(...queues)
+    this.#removedQueues.push(...removed)
+    this.#writing = undefined
+    this.hasChanges = true
+  }
+
+  #write(receipt: PopReceipt): void {
+    receipt.isDirty = false
+    const key = receiptKey(receipt.dueMs, receipt.queue.number, receipt.startOffset)
+    if (receipt.open !== 0) {
+      receipt.isStored = true
+      void this.#receipts.put(key, encodeReceipt(receipt))
+    } else if (receipt.isStored) void this.#receipts.remove(key)
+  }
+
+  #writeQueue(queue: PopQueue): void {
+    if (queue.isNew) {
+      queue.isNew = false
+      void this.#queueRows.put(keyOf(queue), queue.number)
+    }
+    if (!queue.isOrderDirty) return
+    queue.isOrderDirty = false
+    if (queue.order === undefined) void this.#orderRows.remove(keyOf(queue))
+    else void this.#orderRows.put(keyOf(queue), queue.order)
+  }
+
+  #touch(receipt: PopReceipt): void {
+    this.hasChanges = true
+    if (receipt.isDirty) return
+    receipt.isDirty = true
+    this.#dirty.push(receipt)
+  }
+
+  #load(queue: PopQueue, startOffset: number, dueMs: number, bytes: Uint8Array): PopReceipt {
+    const { distances, messageCount, open, popTime } = decodeReceipt(bytes)
+    const receipt = new PopReceipt(queue, startOffset, popTime, dueMs, messageCount, distances, open)
+    receipt.isStored = true
+    this.#keep(receipt)
+    return receipt
+  }
+
+  #keep(receipt: PopReceipt): void {
+    const { receipts } = receipt.queue
+    receipt.next = receipts.get(receipt.startOffset)
+    receipts.set(receipt.startOffset, receipt)
+    this.#cached.add(receipt)
+  }
+
+  #drop(receipt: PopReceipt): void {
+    if (!this.#cached.delete(receipt)) return
+    const { receipts } = receipt.queue
+    const first = receipts.get(receipt.startOffset)
+    if (first === receipt) {
+      if (receipt.next === undefined) receipts.delete(receipt.startOffset)
+      else receipts.set(receipt.startOffset, receipt.next)
+      return
+    }
+    for (let before = first; before !== undefined; before = before.next)
+      if (before.next === receipt) before.next = receipt.next
+  }
+
+  /** Those that are only read from disk again when their time comes leave memory, oldest first. */
+  #evict(): void {
+    let excess = this.#cached.size - RECEIPTS_CACHED
+    if (excess <= 0) return
+    for (const receipt of this.#cached) {
+      if (!receipt.isDirty && !receipt.isReviving) this.#drop(receipt)
+      if (--excess <= 0) break
+    }
+  }
+
+  #addQueue(queue: PopQueue): void {
+    let topics = this.#queues.get(queue.group)
+    if (topics === undefined) this.#queues.set(queue.group, (topics = new Map()))
+    const queues = topics.get(queue.topic)
+    if (queues === undefined) {
+      const made: PopQueue[] = []
+      made[queue.queueId] = queue
+      topics.set(queue.topic, made)
+    } else queues[queue.queueId] = queue
+    this.#byNumber.set(queue.number, queue)
+    this.#lastNumber = Math.max(this.#lastNumber, queue.number)
+  }
+
+  #removeQueue(queue: PopQueue): void {
+    for (const first of [...queue.receipts.values()])
+      for (let receipt: PopReceipt | undefined = first; receipt !== undefined; receipt = receipt.next)
+        this.close(receipt)
+    this.#byNumber.delete(queue.number)
+    queue.isNew = false
+    this.#removedQueues.push(queue)
+    this.hasChanges = true
+  }
+}
+
+function keyOf({ group, queueId, topic }: PopQueue): QueueKey {
+  return [group, topic, queueId]
+}
