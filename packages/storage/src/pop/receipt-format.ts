@@ -35,7 +35,8 @@ export function encodeReceipt({ distances, messageCount, open, popTime }: PopRec
   value.writeDoubleBE(popTime, 0)
   value.writeUInt32BE(open, 8)
   value.writeUInt8(messageCount, 12)
-  if (distances !== undefined) distances.forEach((distance, i) => value.writeUInt32BE(distance, HEAD_BYTES + i * 4))
+  for (let i = 0; distances !== undefined && i < distances.length; i++)
+    value.writeUInt32BE(distances[i], HEAD_BYTES + i * 4)
   return value
 }
 
