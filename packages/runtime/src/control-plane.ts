@@ -1,7 +1,7 @@
 import type { ActorRef, ActorSystem } from '@millrace/core'
 import type { MessageStore, MetadataStore } from '@millrace/storage'
 import { type BrokerControl, createBrokerControl } from './broker/broker-control.js'
-import type { RuntimeSource } from './broker/queries/runtime-answers.js'
+import type { BrokerCounters } from './broker/counters.js'
 import type { BrokerConfig, NameserverConfig } from './config/index.js'
 import { NAMESERVER_REQUESTS, type NameserverMessage, nameserver } from './nameserver/nameserver.js'
 import type { Handler } from './requests/answer.js'
@@ -13,7 +13,7 @@ export interface ControlPlaneOptions {
   readonly nameserver?: { readonly config: NameserverConfig } | undefined
   /** Present when this process is a broker. */
   readonly broker?:
-    | { readonly config: BrokerConfig; readonly store: MessageStore; readonly runtime: RuntimeSource }
+    | { readonly config: BrokerConfig; readonly store: MessageStore; readonly counters: BrokerCounters }
     | undefined
 }
 

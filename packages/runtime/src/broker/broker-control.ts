@@ -10,6 +10,7 @@ import type { MessageStore, MetadataStore } from '@millrace/storage'
 import type { BrokerConfig } from '../config/index.js'
 import type { NameserverMessage } from '../nameserver/nameserver.js'
 import { type Answer, type Handler, handlerOf } from '../requests/answer.js'
+import type { BrokerCounters } from './counters.js'
 import { DelaySchedule } from './delay/delay-schedule.js'
 import { type DeliveryMessage, delayDelivery } from './delay/delivery.js'
 import { sendBackAnswers } from './delay/send-back.js'
@@ -18,11 +19,15 @@ import { createGroups, type Groups } from './groups/groups.js'
 import { offsetFlush } from './groups/offset-flush.js'
 import { retryTarget } from './groups/retry-policy.js'
 import { configAnswers } from './queries/config-answers.js'
+import { consumeAnswers } from './queries/consume-answers.js'
 import { messageAnswers } from './queries/message-answers.js'
 import { queueAnswers } from './queries/queue-answers.js'
-import { type RuntimeSource, runtimeAnswers } from './queries/runtime-answers.js'
+import { replicaAnswers } from './queries/replica-answers.js'
+import { runtimeAnswers } from './queries/runtime-answers.js'
 import { statsAnswers } from './queries/stats-answers.js'
+import { viewStatsAnswers } from './queries/view-stats-answers.js'
 import { Registrar } from './registration/registrar.js'
+import { DayTotals, statsSampler } from './stats/sampler.js'
 import { SystemTopics } from './topics/system-topics.js'
 import { TopicAdmin } from './topics/topic-admin.js'
 import { TopicTable } from './topics/topic-table.js'
@@ -36,8 +41,8 @@ export interface BrokerControlOptions {
   readonly store: MessageStore
   /** The nameserver of this process, if it runs here. */
   readonly nameserver: ActorRef<NameserverMessage> | undefined
-  /** Figures for [28] that only the data path knows. */
-  readonly runtime: RuntimeSource
+  /** What the data path counts. */
+  readonly counters: BrokerCounters
 }
 
 /** A broker without its data path: everything but sends and pulls. */
@@ -66,7 +71,7 @@ export interface BrokerControl {
 const STOP_DEADLINE_MS = 10_000
 
 export function createBrokerControl(options: BrokerControlOptions): BrokerControl {
-  const { config, metadata, nameserver, runtime, store, system } = options
+  const { config, counters, metadata, nameserver, store, system } = options
   const { clock, random } = system.environment
   const { offsets } = metadata
   const supervision = { kind: 'resume' } as const
@@ -86,7 +91,16 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
   )
   const topicsActor = system.spawn('topics', topicsBehavior(topicTable, admin, systemTopics), { supervision })
   const topics = new Topics(topicTable, topicsActor)
-  const groups = createGroups({ system, config, records: metadata.table('groups'), offsets, store, topics, topicTable })
+  const groups = createGroups({
+    system,
+    config,
+    records: metadata.table('groups'),
+    forbiddenRecords: metadata.table('forbidden-topics'),
+    offsets,
+    store,
+    topics,
+    topicTable,
+  })
   const { locks, registry, subscriptionGroups } = groups
 
   const levels = parseDelayLevels(DEFAULT_DELAY_LEVELS)
@@ -94,14 +108,27 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
   const delay = new DelaySchedule(levels)
   const delayOffsets = metadata.table<number>('delay-offsets')
 
+  const totals = new DayTotals(clock.now())
+  const figures = { clock, config, counters, store, topics: topicTable, offsets, registry, subscriptionGroups }
   const answers: [number, Answer][] = [
-    ...sendBackAnswers({ config: () => config, subscriptionGroups, topics, store, schedule: delay, random }),
+    ...sendBackAnswers({ config: () => config, counters, subscriptionGroups, topics, store, schedule: delay, random }),
     ...queueAnswers(store),
     ...messageAnswers(store),
     ...filterAnswers(config),
-    ...statsAnswers({ config, store, topics: topicTable, offsets, registry }),
+    ...statsAnswers(figures),
+    ...consumeAnswers(figures),
+    ...viewStatsAnswers(figures),
+    ...replicaAnswers(store),
     ...configAnswers(config, () => topicTable.dataVersion),
-    ...runtimeAnswers({ clock, store, delayOffsets, levelCount: levels.length, source: runtime }),
+    ...runtimeAnswers({
+      config,
+      environment: system.environment,
+      store,
+      delayOffsets,
+      levelCount: levels.length,
+      counters,
+      totals,
+    }),
   ]
   const handlers = new Map<number, Handler>(groups.handlers)
   for (const code of TOPIC_REQUESTS) handlers.set(code, request => topicsActor.tell({ kind: 'request', request }))
@@ -120,6 +147,9 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
       delivery = system.spawn('delay', delayDelivery({ schedule: delay, store, offsets: delayOffsets }), {
         supervision,
       })
+      const isTopic = (name: string, id: number): boolean => topicTable.find(name)?.id === id
+      const isGroup = (name: string): boolean => subscriptionGroups.find(name) !== undefined
+      system.spawn('stats', statsSampler({ counters, isTopic, isGroup, totals }), { supervision })
       system.spawn('offset-flush', offsetFlush(offsets, config.flushConsumerOffsetInterval), { supervision })
       await registrar.start(port)
     },

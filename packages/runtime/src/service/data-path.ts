@@ -13,7 +13,7 @@ import type { Handler } from '../requests/answer.js'
 
 /** Sends and pulls of one broker, put together. */
 export class DataPath {
-  readonly counters = new BrokerCounters()
+  readonly counters: BrokerCounters
   /** Port under which clients reach the broker; part of message ids. */
   brokerPort = 0
   private paths: (HotPaths & { readonly general: GeneralSend }) | undefined
@@ -22,7 +22,9 @@ export class DataPath {
     private readonly config: BrokerConfig,
     readonly store: LogStore,
     private readonly environment: Environment,
-  ) {}
+  ) {
+    this.counters = new BrokerCounters(environment.clock.monotonic())
+  }
 
   /** Connects the paths to topics, groups and delays, and retention to the store. */
   open(control: BrokerControl, system: ActorSystem): void {

@@ -85,7 +85,7 @@ async function start(
     system,
     metadata,
     nameserver: isNameserver ? { config: config.nameserver } : undefined,
-    broker: dataPath && { config: config.broker, store: dataPath.store, runtime: dataPath.counters },
+    broker: dataPath && { config: config.broker, store: dataPath.store, counters: dataPath.counters },
   })
   cleanups.push(() => control.stop())
   if (control.broker) dataPath?.open(control.broker, system)

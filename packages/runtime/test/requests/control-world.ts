@@ -1,6 +1,7 @@
 import { type ActorSystem, createActorSystem } from '@millrace/core'
 import { type Simulation, simulate } from '@millrace/core/testkit'
 import { type KeyValue, MetadataStore, memoryKeyValue } from '@millrace/storage'
+import { BrokerCounters } from '../../src/broker/counters.js'
 import { type BrokerConfig, brokerConfig, type NameserverConfig, nameserverConfig } from '../../src/config/index.js'
 import { type ControlPlane, createControlPlane } from '../../src/control-plane.js'
 import type { Reply } from '../../src/listener/peer.js'
@@ -25,6 +26,7 @@ export interface World {
   readonly store: MemoryMessageStore
   readonly keyValue: KeyValue
   readonly config: BrokerConfig
+  readonly counters: BrokerCounters
   readonly peer: FakePeer
   /** Sends a request and runs the world until it is answered. */
   ask(code: number, fields?: Readonly<Record<string, string>>, options?: AskOptions): Promise<Reply>
@@ -50,12 +52,12 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     name: 'test',
   })
   const config = { ...brokerConfig(options.broker) }
-  const runtime = { messagesIn: 3, bytesIn: 300, messagesOut: 2, pullsFound: 1, pullsEmpty: 1 }
+  const counters = new BrokerCounters(simulation.clock.monotonic())
   const plane = createControlPlane({
     system,
     metadata,
     nameserver: roles.includes('nameserver') ? { config: nameserverConfig(options.nameserver) } : undefined,
-    broker: roles.includes('broker') ? { config, store, runtime } : undefined,
+    broker: roles.includes('broker') ? { config, store, counters } : undefined,
   })
   const peer = new FakePeer()
   await simulation.runUntilSettled(plane.start(BROKER_PORT))
@@ -77,6 +79,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     store,
     keyValue,
     config,
+    counters,
     peer,
     ask,
     async read(code, fields, asked) {

@@ -17,12 +17,14 @@ import type { BrokerConfig } from '../../config/index.js'
 import type { Peer, RemotingRequest, Reply } from '../../listener/peer.js'
 import { type Answer, DONE, Refusal, withFaq } from '../../requests/answer.js'
 import { integerField, optionalIntegerField, textField } from '../../requests/fields.js'
+import type { BrokerCounters } from '../counters.js'
 import type { SubscriptionGroups } from '../groups/subscription-groups.js'
 import type { Topics } from '../topics/topics.js'
 import type { DelaySchedule } from './delay-schedule.js'
 
 export interface SendBackOptions {
   readonly config: () => BrokerConfig
+  readonly counters: BrokerCounters
   readonly subscriptionGroups: SubscriptionGroups
   readonly topics: Topics
   readonly store: Pick<MessageStore, 'append' | 'record'>
@@ -68,6 +70,8 @@ async function sendBack(options: SendBackOptions, { command, peer }: RemotingReq
     properties: retryProperties(message, isGivenUp ? 0 : delayLevel || FIRST_RETRY_LEVEL + message.reconsumeTimes),
   }
   await store.append(schedule.schedule(retried))
+  const origin = topics.find(parseProperties(retried.properties)[PropertyName.RETRY_TOPIC] ?? message.topic)
+  if (origin) options.counters.sentBack(origin, groupName, isGivenUp)
   return DONE
 }
 

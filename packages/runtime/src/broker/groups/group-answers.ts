@@ -3,6 +3,7 @@ import type { ConsumerOffsets } from '@millrace/storage'
 import type { RemotingRequest, Reply } from '../../listener/peer.js'
 import { type Answer, DONE, Refusal, textReply } from '../../requests/answer.js'
 import { booleanField, optionalIntegerField, textField } from '../../requests/fields.js'
+import type { ForbiddenTopics } from './forbidden-topics.js'
 import {
   parseSubscriptionGroup,
   parseSubscriptionGroupList,
@@ -12,7 +13,11 @@ import {
 import type { SubscriptionGroups } from './subscription-groups.js'
 
 /** Requests about the settings of groups, by code. behaviour.md §4 */
-export function groupAnswers(groups: SubscriptionGroups, offsets: ConsumerOffsets): [number, Answer][] {
+export function groupAnswers(
+  groups: SubscriptionGroups,
+  offsets: ConsumerOffsets,
+  forbidden: ForbiddenTopics,
+): [number, Answer][] {
   return [
     [
       RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
@@ -22,8 +27,8 @@ export function groupAnswers(groups: SubscriptionGroups, offsets: ConsumerOffset
       RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST,
       ({ command }) => put(groups, parseSubscriptionGroupList(command.body)),
     ],
-    [RequestCode.DELETE_SUBSCRIPTIONGROUP, request => remove(groups, offsets, request)],
-    [RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG, request => allGroupsReply(groups, request)],
+    [RequestCode.DELETE_SUBSCRIPTIONGROUP, request => remove(groups, offsets, forbidden, request)],
+    [RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG, request => allGroupsReply(groups, forbidden, request)],
     [RequestCode.GET_SUBSCRIPTIONGROUP_CONFIG, request => groupReply(groups, request)],
   ]
 }
@@ -36,16 +41,17 @@ async function put(groups: SubscriptionGroups, changed: readonly SubscriptionGro
 async function remove(
   groups: SubscriptionGroups,
   offsets: ConsumerOffsets,
+  forbidden: ForbiddenTopics,
   { command }: RemotingRequest,
 ): Promise<Reply> {
   const name = textField(command, 'groupName')
   if (booleanField(command, 'cleanOffset', false)) offsets.remove(name)
-  await Promise.all([groups.remove(name), offsets.flush()])
+  await Promise.all([groups.remove(name), forbidden.remove(name), offsets.flush()])
   return DONE
 }
 
 /** All groups, or with `groupSeq` and `maxGroupNum` a slice in name order. */
-function allGroupsReply(groups: SubscriptionGroups, { command }: RemotingRequest): Reply {
+function allGroupsReply(groups: SubscriptionGroups, forbidden: ForbiddenTopics, { command }: RemotingRequest): Reply {
   const names = groups.names()
   const begin = optionalIntegerField(command, 'groupSeq')
   const count = optionalIntegerField(command, 'maxGroupNum') ?? names.length
@@ -56,7 +62,8 @@ function allGroupsReply(groups: SubscriptionGroups, { command }: RemotingRequest
     if (group) subscriptionGroupTable[name] = subscriptionGroupJson(group)
   }
   // Not `formatJson`: see the list of topics.
-  const body = JSON.stringify({ dataVersion: groups.dataVersion, forbiddenTable: {}, subscriptionGroupTable })
+  const forbiddenTable = forbidden.all()
+  const body = JSON.stringify({ dataVersion: groups.dataVersion, forbiddenTable, subscriptionGroupTable })
   return textReply(body, { totalGroupNum: String(names.length) })
 }
 

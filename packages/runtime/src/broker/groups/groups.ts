@@ -9,6 +9,7 @@ import type { TopicTable } from '../topics/topic-table.js'
 import type { Topics } from '../topics/topics.js'
 import { CLIENT_REQUESTS, clientsBehavior } from './clients.js'
 import { consumerGroup, type GroupMessage } from './consumer-group.js'
+import { type ForbiddenRecord, ForbiddenTopics, forbiddenAnswers } from './forbidden-topics.js'
 import { groupAnswers } from './group-answers.js'
 import { GroupRegistry } from './group-registry.js'
 import { offsetAnswers } from './offset-answers.js'
@@ -24,6 +25,7 @@ export interface GroupsOptions {
   readonly system: ActorSystem
   readonly config: BrokerConfig
   readonly records: MetadataTable<SubscriptionGroup>
+  readonly forbiddenRecords: MetadataTable<ForbiddenRecord>
   readonly offsets: ConsumerOffsets
   readonly store: MessageStore
   readonly topics: Topics
@@ -54,6 +56,7 @@ export function createGroups(options: GroupsOptions): Groups {
   const locks = new QueueLocks()
   const producers = new Producers()
   const resets = new PendingResets(system.environment.clock)
+  const forbidden = new ForbiddenTopics(options.forbiddenRecords)
   const isNotified = (group: string): boolean =>
     config.notifyConsumerIdsChangedEnable && (subscriptionGroups.find(group)?.notifyConsumerIdsChangedEnable ?? true)
   // The state is outside of the actors: after a failure they go on with the next message.
@@ -98,13 +101,14 @@ export function createGroups(options: GroupsOptions): Groups {
   )
   const offsetOptions = { config, offsets, registry, resets, store, subscriptionGroups, topics: topicTable }
   const answers: [number, Answer][] = [
-    ...groupAnswers(subscriptionGroups, offsets),
+    ...groupAnswers(subscriptionGroups, offsets, forbidden),
+    ...forbiddenAnswers(forbidden, topicTable),
     ...offsetAnswers(offsetOptions),
     ...resetAnswers(offsetOptions),
   ]
   for (const [code, answer] of answers) handlers.set(code, handlerOf(answer))
 
-  const pull = new PullGroups(subscriptionGroups, registry, offsets, resets)
+  const pull = new PullGroups(subscriptionGroups, registry, offsets, resets, forbidden)
   return { handlers, subscriptionGroups, registry, producers, locks, pull }
 }
 

@@ -1,5 +1,6 @@
 import type { SubscriptionData } from '@millrace/core'
 import type { ConsumerOffsets } from '@millrace/storage'
+import type { ForbiddenTopics } from './forbidden-topics.js'
 import type { GroupRegistry, GroupView } from './group-registry.js'
 import type { PendingResets } from './pending-resets.js'
 import type { SubscriptionGroup } from './subscription-group.js'
@@ -12,6 +13,7 @@ export class PullGroups {
     private readonly registry: GroupRegistry,
     private readonly offsets: ConsumerOffsets,
     private readonly resets: PendingResets,
+    private readonly forbidden: ForbiddenTopics,
   ) {}
 
   /** Settings of the group, created when it is missing and may be. Undefined: answer 26. */
@@ -27,6 +29,11 @@ export class PullGroups {
   /** What the group's members subscribed to; undefined: the group is offline, or does not subscribe to the topic. */
   subscription(group: string, topic: string): SubscriptionData | undefined {
     return this.registry.find(group)?.subscriptions.get(topic)
+  }
+
+  /** Was this group forbidden to read this topic [353]? */
+  isForbidden(group: string, topic: string): boolean {
+    return this.forbidden.has(group, topic)
   }
 
   /** Takes the offset that a pull carries, as a one-way commit does. */

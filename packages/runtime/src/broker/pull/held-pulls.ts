@@ -1,6 +1,7 @@
 import type { Environment } from '@millrace/core'
 import type { LogStore, QueueTail } from '@millrace/storage'
 import type { RemotingConnection } from '../../listener/connection.js'
+import type { GroupMeter } from '../counters.js'
 import type { MessageFilter } from '../filter/message-filter.js'
 import { WATCHER } from './watcher.js'
 
@@ -25,6 +26,8 @@ export interface HeldPull {
   readonly groupSysFlag: number
   /** Monotonic milliseconds. */
   readonly deadlineMs: number
+  /** Counts what the group gets. */
+  readonly meter: GroupMeter
 }
 
 const EXPIRY_CHECK_MS = 200

@@ -30,6 +30,7 @@ export interface PullGroups {
   view(name: string): { readonly messageModel: string } | undefined
   /** What the group's members subscribed to; undefined: the group is offline or not subscribed to the topic. */
   subscription(group: string, topic: string): Subscription | undefined
+  isForbidden(group: string, topic: string): boolean
   commitOffset(group: string, topic: string, queueId: number, offset: number): void
   /** Where an operator wants the group to go on in this queue; undefined in the usual case. */
   takeReset(group: string, topic: string, queueId: number): number | undefined
@@ -92,6 +93,12 @@ export class PullChecks {
         `queueId[${queueId}] is illegal, topic:[${topicName}] topicConfig.readQueueNums:[${topic.readQueueNums}]`,
       )
     }
+    if (this.groups.isForbidden(group, topicName))
+      return refused(
+        ResponseCode.NO_PERMISSION,
+        `the consumer group[${group}] is forbidden for topic[${topicName}]`,
+        '5',
+      )
     const subscribed = this.filter(pull)
     if ('code' in subscribed) return subscribed
     return {

@@ -35,6 +35,8 @@ export class PullPath {
   private readonly messages: MessageRead
   private readonly held: HeldPulls
   private readonly head = Buffer.alloc(HEAD_BYTES_MAX)
+  /** What the last read took; nothing for pulls that were held, whose messages are in memory. */
+  private readMs = 0
 
   constructor(
     private readonly config: BrokerConfig,
@@ -96,6 +98,8 @@ export class PullPath {
 
   private read(connection: RemotingConnection, request: PullRequest, allowed: Allowed): void {
     const { config, messages } = this
+    const { clock } = this.environment
+    const now = clock.monotonic()
     const pull: HeldPull = {
       connection,
       opaque: request.opaque,
@@ -114,11 +118,11 @@ export class PullPath {
       hasSkipped: false,
       topicSysFlag: allowed.topic.topicSysFlag,
       groupSysFlag: allowed.groupSysFlag,
-      deadlineMs:
-        this.environment.clock.monotonic() +
-        (config.longPollingEnable ? request.suspendTimeoutMillis : config.shortPollingTimeMills),
+      deadlineMs: now + (config.longPollingEnable ? request.suspendTimeoutMillis : config.shortPollingTimeMills),
+      meter: this.counters.readerOf(allowed.topic, request.group),
     }
     messages.read(pull.queue, pull.offset, pull.filter, pull)
+    this.readMs = clock.monotonic() - now
     const mayWait =
       (request.sysFlag & PULL_FLAG.suspend) !== 0 &&
       request.suspendTimeoutMillis > 0 &&
@@ -131,6 +135,7 @@ export class PullPath {
   private retry(pull: HeldPull, isLast: boolean): boolean {
     const { messages } = this
     const from = pull.offset
+    this.readMs = 0
     if (!this.checks.isCurrent(pull.group, pull.topic, pull.subscription)) {
       // Its filter is not the group's any more: the client pulls again from here.
       messages.skip(pull.queue, from)
@@ -171,8 +176,8 @@ export class PullPath {
     })
     const from = HEAD_BYTES_MAX - headLength
     head.copy(messages.buffer, from, 0, headLength)
-    if (bodyLength === 0) this.counters.pullsEmpty++
-    else this.counters.got(messages.messageCount, bodyLength)
+    if (bodyLength === 0) this.counters.missed()
+    else this.counters.got(pull.meter, messages.messageCount, bodyLength, this.readMs)
     pull.connection.send(messages.buffer.subarray(from, messages.end))
     // Whatever the socket has not taken yet still belongs to it.
     if (pull.connection.net.bufferedBytes > 0) messages.giveAway()

@@ -87,7 +87,7 @@ export class GeneralSend {
       const { code, extFields } = await this.storeMessages(command, peer)
       return { code, extFields: { ...extFields, ...regionFields } }
     } catch (error) {
-      this.counters.sendsRefused++
+      this.counters.refused()
       throw error
     }
   }
