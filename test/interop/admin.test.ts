@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { JavaAdmin } from './admin.js'
 import { killChildren, until } from './children.js'
-import { javaJson, prepareJava } from './clients.js'
+import { javaJson } from './clients.js'
 import type { MessageLine } from './messages.js'
 import { feature, writePage } from './report.js'
 import { consumeExisting, fresh, sendOnly, workDir } from './scenario.js'
@@ -33,14 +33,13 @@ for (const kind of selectedTargets()) {
     const seen = (name: string, body: () => Promise<void>) => feature(kind.name, javaJson.name, name, body, 120_000)
 
     beforeAll(async () => {
-      await prepareJava()
       dir = workDir()
       target = await kind.start(`${dir}/target`)
       admin = new JavaAdmin(target.nameServer, `${dir}/home`)
     })
     afterAll(async () => {
       await killChildren()
-      await target?.stop()
+      await target?.discard()
       rmSync(dir, { recursive: true, force: true })
     })
 
@@ -54,7 +53,7 @@ for (const kind of selectedTargets()) {
       expect(await admin.topics()).toContain(topic)
       const options = { nameServer: target.nameServer, dir, topic }
       sent = await sendOnly(javaJson, { ...options, count: 500 })
-      const read = { ...options, group: fresh('group'), count: sent.length, deadlineMs: 60_000 }
+      const read = { ...options, group: fresh('group'), wanted: sent, deadlineMs: 60_000 }
       stored = await consumeExisting(javaJson, read)
       expect(stored.length).toBe(sent.length)
     })

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { run } from './children.js'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const found = new Map<string, boolean>()
@@ -21,18 +20,9 @@ export function missingTool(tool: 'java' | 'mvn' | 'go'): string | undefined {
   return found.get(tool) ? undefined : `${names[tool]} is not installed ("${tool}" cannot be run)`
 }
 
-/** Resolves the Java client and compiles the programs beside it, once; the class path. */
-export async function javaClassPath(): Promise<string> {
-  await run('mvn', ['-q', '-B', 'process-classes'], { cwd: join(here, 'java'), timeoutMs: 280_000 })
-  return `${join(here, 'java/target/classes')}:${join(here, 'java/target/lib')}/*`
-}
+export const javaClassPath = `${join(here, 'java/target/classes')}:${join(here, 'java/target/lib')}/*`
 
-/** Builds the Go program; its path. */
-export async function goProgram(): Promise<string> {
-  const program = join(here, 'go/target/interop')
-  await run('go', ['build', '-o', program, '.'], { cwd: join(here, 'go'), timeoutMs: 280_000 })
-  return program
-}
+export const goProgram = join(here, 'go/target/interop')
 
 /** The Node client's program, or why it is missing. */
 export function nodeProgram(): string {

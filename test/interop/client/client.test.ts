@@ -35,7 +35,7 @@ for (const kind of selectedTargets()) {
     })
 
     afterAll(async () => {
-      await target?.stop()
+      await target?.discard()
       rmSync(dir, { recursive: true, force: true })
     })
 

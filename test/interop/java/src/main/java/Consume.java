@@ -20,6 +20,7 @@ public final class Consume {
         consumer.setNamesrvAddr(args[0]);
         consumer.setInstanceName(args[3]);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.setPollNameServerInterval(2_000); // so that a new retry topic is seen soon
         consumer.subscribe(args[1], args[4]);
         if (mode.equals("broadcast")) {
             consumer.setMessageModel(MessageModel.BROADCASTING);
