@@ -12,6 +12,9 @@ const CHUNKS_KEPT = 32
 export class LogReader {
   /** Chunks by their first position, least recently used first. Only whole chunks of written data are kept. */
   private readonly chunks = new Map<number, Buffer>()
+  /** The chunk of the last read and where it begins: most reads are of the same chunk as the one before. */
+  private lastChunk: Buffer | undefined
+  private lastBegin = -1
   hotReads = 0
   coldReads = 0
 
@@ -50,12 +53,22 @@ export class LogReader {
   }
 
   private chunk(begin: number, needed: number): Buffer | undefined {
+    if (begin === this.lastBegin && this.lastChunk!.length > needed - begin) return this.lastChunk
+    this.lastChunk = this.find(begin, needed) ?? this.load(begin)
+    this.lastBegin = this.lastChunk === undefined ? -1 : begin
+    return this.lastChunk
+  }
+
+  /** A kept chunk that reaches past `needed`. */
+  private find(begin: number, needed: number): Buffer | undefined {
     const known = this.chunks.get(begin)
-    if (known !== undefined && known.length > needed - begin) {
-      this.chunks.delete(begin)
-      this.chunks.set(begin, known)
-      return known
-    }
+    if (known === undefined || known.length <= needed - begin) return undefined
+    this.chunks.delete(begin)
+    this.chunks.set(begin, known)
+    return known
+  }
+
+  private load(begin: number): Buffer | undefined {
     const reused = this.chunks.size >= CHUNKS_KEPT ? this.evict() : undefined
     const whole =
       reused?.buffer.byteLength === CHUNK_BYTES
@@ -80,5 +93,6 @@ export class LogReader {
   /** Forgets chunks before `position`: their file is gone. */
   forgetBefore(position: number): void {
     for (const begin of [...this.chunks.keys()]) if (begin < position) this.chunks.delete(begin)
+    if (this.lastBegin < position) this.lastBegin = -1
   }
 }

@@ -47,6 +47,10 @@ export class LogRing {
     this.highest = base
   }
 
+  /** End of the log when it was opened: what lies behind was written by this process. */
+  get base(): number {
+    return this.shared.base
+  }
   /** Position of the next record. */
   get end(): number {
     return this.endPosition
