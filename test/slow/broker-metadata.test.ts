@@ -22,8 +22,11 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-async function start(environment: Readonly<Record<string, string>> = {}): Promise<BrokerTarget> {
-  target = await BrokerTarget.start({ directory: join(directory, 'data'), flush: 'sync', environment })
+async function start(
+  environment: Readonly<Record<string, string>> = {},
+  flush: 'sync' | 'async' = 'sync',
+): Promise<BrokerTarget> {
+  target = await BrokerTarget.start({ directory: join(directory, 'data'), flush, environment })
   return target
 }
 
@@ -39,13 +42,13 @@ async function refusalOf(call: Promise<unknown>): Promise<Refused | undefined> {
 }
 
 describe('topics and offsets of a broker', () => {
-  it('are kept by kill -9 at any moment once they were acknowledged', async () => {
+  it.each(['sync', 'async'] as const)('are kept by kill -9 at any moment once acknowledged, flush %s', async flush => {
     const random = announcedRandom('test/slow/broker-metadata.test.ts')
     const topics: string[] = []
     const attempted: number[] = []
     let acked = 0
     for (let round = 0; round < 6; round++) {
-      const broker = await start()
+      const broker = await start({}, flush)
       const work = (async () => {
         for (let i = 0; ; i++) {
           const topic = `t-${round}-${i}`
@@ -61,7 +64,7 @@ describe('topics and offsets of a broker', () => {
       await broker.kill()
       expect(await work).not.toBeInstanceOf(Refused)
     }
-    const broker = await start()
+    const broker = await start({}, flush)
     expect(topics.length).toBeGreaterThan(6)
     const missing: string[] = []
     for (const topic of topics) if (!(await broker.hasTopic(topic))) missing.push(topic)

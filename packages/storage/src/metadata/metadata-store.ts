@@ -3,6 +3,8 @@ import { type Clock, type DataVersion, type Environment, MillraceError } from '@
 import type { KeyValue, KeyValueTable } from '../kv/key-value.js'
 import { KeyValueStore } from '../kv/key-value-store.js'
 import { PopReceipts } from '../pop/pop-receipts.js'
+import { ChangeJournal } from './change-journal.js'
+import { type ChangeWriter, DirectWriter, JournaledWriter } from './change-writer.js'
 import { ConsumerOffsets } from './consumer-offsets.js'
 import { MetadataTable } from './metadata-table.js'
 import { lockDirectory } from './node-directory-lock.js'
@@ -16,7 +18,10 @@ interface FormatRecord {
 
 export interface MetadataStoreOptions {
   readonly environment: Environment
-  /** What a resolved write means; see `KeyValueStore`. Default 'flushed'. */
+  /**
+   * What a resolved write of a table means. 'flushed' (default): on stable storage. 'committed': safe from a crash of the
+   * process, by a journal; see `JournaledWriter`.
+   */
   readonly durability?: 'flushed' | 'committed'
   /** Told once, when a write failed and the store has become read-only. */
   readonly onFailure?: (error: MillraceError) => void
@@ -33,12 +38,15 @@ export class MetadataStore {
   readonly receipts: PopReceipts
   readonly #store: KeyValue
   readonly #versions: KeyValueTable<DataVersion, string>
+  readonly #writer: ChangeWriter
   readonly #clock: Clock
   readonly #tables = new Map<string, MetadataTable<unknown>>()
   readonly #unlock: () => void
+  #closed: Promise<void> | undefined
 
-  private constructor(store: KeyValue, { clock, scheduler }: TimePorts, unlock: () => void) {
+  private constructor(store: KeyValue, writer: ChangeWriter, { clock, scheduler }: TimePorts, unlock: () => void) {
     this.#store = store
+    this.#writer = writer
     this.#clock = clock
     this.#unlock = unlock
     this.#versions = store.table('versions')
@@ -52,15 +60,17 @@ export class MetadataStore {
    */
   static async open(directory: string, options: MetadataStoreOptions): Promise<MetadataStore> {
     const lock = lockDirectory(directory)
+    const { disk, clock, scheduler } = options.environment
+    const path = join(directory, 'metadata')
     let store: KeyValueStore | undefined
     try {
-      store = await KeyValueStore.open(join(directory, 'metadata'), { durability: 'flushed', ...options })
-      return await MetadataStore.over(store, {
-        clock: options.environment.clock,
-        scheduler: options.environment.scheduler,
-        name: directory,
-        onClose: lock.release,
-      })
+      store = await KeyValueStore.open(path, { durability: 'flushed', ...options })
+      const journal = openJournal(disk, join(path, 'journal'))
+      await JournaledWriter.replay(store, journal)
+      const writer =
+        options.durability === 'committed' ? new JournaledWriter(store, journal, scheduler) : new DirectWriter(store)
+      if (writer instanceof DirectWriter) journal.close()
+      return await MetadataStore.over(store, { clock, scheduler, name: directory, writer, onClose: lock.release })
     } catch (error) {
       await store?.close()
       lock.release()
@@ -71,7 +81,11 @@ export class MetadataStore {
   /** The same over any key-value store: simulations use `memoryKeyValue()`. @throws as `open` */
   static async over(
     store: KeyValue,
-    options: TimePorts & { readonly name: string; readonly onClose?: () => void },
+    options: TimePorts & {
+      readonly name: string
+      readonly writer?: ChangeWriter
+      readonly onClose?: () => void
+    },
   ): Promise<MetadataStore> {
     const formats = store.table<FormatRecord, string>('format')
     const found = formats.get('store')
@@ -82,14 +96,15 @@ export class MetadataStore {
         `data directory "${options.name}" has format ${found.format}, and this Millrace reads up to ${STORE_FORMAT}; start it with the newer version that wrote it, or choose another directory`,
         { detail: { found: found.format, supported: STORE_FORMAT } },
       )
-    return new MetadataStore(store, options, options.onClose ?? (() => undefined))
+    const writer = options.writer ?? new DirectWriter(store)
+    return new MetadataStore(store, writer, options, options.onClose ?? (() => undefined))
   }
 
   /** Same name, same table; its records are in memory from the first call on. */
   table<V>(name: string): MetadataTable<V> {
     let table = this.#tables.get(name)
     if (table === undefined) {
-      table = new MetadataTable<unknown>(name, this.#store, this.#versions, this.#clock)
+      table = new MetadataTable<unknown>(name, this.#store, this.#versions, this.#writer, this.#clock)
       this.#tables.set(name, table)
     }
     return table as MetadataTable<V>
@@ -101,10 +116,27 @@ export class MetadataStore {
   }
 
   /** Stores offsets that are still in memory only, closes, and gives the directory free. Idempotent. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     // A failed flush has been reported by onFailure; closing goes on.
     if (this.failure === undefined) await this.offsets.flush().catch(() => undefined)
+    await this.#writer.flush()
     await this.#store.close()
+    this.#writer.close()
     this.#unlock()
+  }
+}
+
+/** @throws MillraceError DISK_FAILED */
+function openJournal(disk: Environment['disk'], path: string): ChangeJournal {
+  try {
+    return ChangeJournal.open(disk, path)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new MillraceError('DISK_FAILED', `metadata journal "${path}" could not be opened: ${reason}`, { cause })
   }
 }

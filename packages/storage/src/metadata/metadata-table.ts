@@ -1,5 +1,6 @@
 import type { Clock, DataVersion } from '@millrace/core'
 import type { KeyValue, KeyValueTable } from '../kv/key-value.js'
+import { type ChangeWriter, recordsOf } from './change-writer.js'
 import { firstDataVersion, nextDataVersion } from './data-version.js'
 
 /**
@@ -9,18 +10,24 @@ import { firstDataVersion, nextDataVersion } from './data-version.js'
 export class MetadataTable<V> {
   readonly name: string
   readonly #entries = new Map<string, V>()
+  readonly #writer: ChangeWriter
   readonly #store: KeyValue
   readonly #stored: KeyValueTable<V, string>
-  readonly #versions: KeyValueTable<DataVersion, string>
   readonly #clock: Clock
   #version: DataVersion
 
   /** @internal made by `MetadataStore.table` */
-  constructor(name: string, store: KeyValue, versions: KeyValueTable<DataVersion, string>, clock: Clock) {
+  constructor(
+    name: string,
+    store: KeyValue,
+    versions: KeyValueTable<DataVersion, string>,
+    writer: ChangeWriter,
+    clock: Clock,
+  ) {
     this.name = name
     this.#store = store
-    this.#stored = store.table(`table:${name}`)
-    this.#versions = versions
+    this.#writer = writer
+    this.#stored = store.table(recordsOf(name))
     this.#clock = clock
     this.#version = versions.get(name) ?? firstDataVersion(clock.now())
     for (const { key, value } of this.#stored.range()) this.#entries.set(key, value)
@@ -53,13 +60,14 @@ export class MetadataTable<V> {
   }
 
   /**
-   * Stores a record. Readers see it at once; the promise resolves when it is on stable storage, with the version.
+   * Stores a record. Readers see it at once; the promise resolves when it is durable (see `MetadataStoreOptions`), with
+   * the version.
    * @throws MillraceError DISK_FULL | DISK_FAILED | STORE_READ_ONLY by the promise; readers see what is stored again
    */
   put(key: string, value: V): Promise<void> {
     if (this.#store.failure) return this.#stored.put(key, value)
     this.#entries.set(key, value)
-    return this.#change(key, value, () => this.#stored.put(key, value))
+    return this.#change(key, value)
   }
 
   /** Removes a record, as `put`; resolves at once when there is none. */
@@ -67,15 +75,12 @@ export class MetadataTable<V> {
     if (!this.#entries.has(key)) return Promise.resolve()
     if (this.#store.failure) return this.#stored.remove(key)
     this.#entries.delete(key)
-    return this.#change(key, undefined, () => this.#stored.remove(key))
+    return this.#change(key, undefined)
   }
 
-  #change(key: string, value: V | undefined, write: () => Promise<void>): Promise<void> {
+  #change(key: string, value: V | undefined): Promise<void> {
     this.#version = nextDataVersion(this.#version, this.#clock.now())
-    const written = this.#store.batch(() => {
-      void write()
-      void this.#versions.put(this.name, this.#version)
-    })
+    const written = this.#writer.write({ table: this.name, key, value, version: this.#version })
     written.catch(() => this.#restore(key, value))
     return written
   }
