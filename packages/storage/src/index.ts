@@ -7,7 +7,13 @@ export { RECORD_OVERHEAD_MAX } from './log/layout.js'
 export type { RecoveryProgress } from './log/log-recovery.js'
 export type { LogWorkerListener, LogWorkers, StartLogWorkers } from './log/log-workers.js'
 export { OUTCOME, type Outcome, RecordInput } from './log/record-writer.js'
-export { LogStore, type LogStoreListener, type LogStoreOptions, type StoreState } from './log-store.js'
+export {
+  LogStore,
+  type LogStoreListener,
+  type LogStoreOptions,
+  type RetainLimits,
+  type StoreState,
+} from './log-store.js'
 export type { Appended, MessageStore, MessageToAppend, QueueEntry } from './message-store.js'
 export { ConsumerOffsets } from './metadata/consumer-offsets.js'
 export { MetadataStore, type MetadataStoreOptions } from './metadata/metadata-store.js'

@@ -12,6 +12,7 @@ import { OUTCOME, type Outcome, RECORD_EXTRA_BYTES_MAX, RecordInput, RecordWrite
 import { createSharedLog, type SharedLog, WORD } from './log/shared-log.js'
 import type { Appended, MessageStore, MessageToAppend } from './message-store.js'
 import { StoredMessages, type StoredParts, storeTimeOf } from './stored-messages.js'
+import { removeInBackground } from './worker/node-background-remove.js'
 import { type BackgroundSync, syncInBackground } from './worker/node-background-sync.js'
 import type { FlushNews } from './worker/node-flush-worker.js'
 import type { IndexNews } from './worker/node-index-worker.js'
@@ -51,6 +52,13 @@ export interface LogStoreListener {
   lost(position: number, error: MillraceError): void
   /** A watched queue (see `LogStore.watch`) has a new message that may be read. */
   arrived(queue: QueueTail): void
+}
+
+/** What may be deleted; see `LogStore.retain`. */
+export interface RetainLimits {
+  readonly beforeMs?: number
+  readonly bytesMax?: number
+  readonly freeBytes?: number
 }
 
 interface Waiting {
@@ -108,6 +116,9 @@ export class LogStore extends StoredMessages implements MessageStore {
   private indexedTo: number
   private deletions = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
   private deletionId = 0
+  private removals: string[] = []
+  private isRemoving = false
+  private refusedFor: string | undefined
 
   private constructor(
     private readonly options: LogStoreOptions,
@@ -214,7 +225,8 @@ export class LogStore extends StoredMessages implements MessageStore {
 
   /** Why writes are refused at this moment; undefined while they are taken. */
   get refusal(): MillraceError | undefined {
-    if (this.state === 'open') return undefined
+    if (this.state === 'open')
+      return this.refusedFor === undefined ? undefined : new MillraceError('DISK_FULL', this.refusedFor)
     return new MillraceError(this.state === 'full' ? 'DISK_FULL' : 'STORE_READ_ONLY', this.stateReason)
   }
 
@@ -482,27 +494,62 @@ export class LogStore extends StoredMessages implements MessageStore {
   }
 
   /**
-   * Deletes whole log files from the start: those whose messages were all stored before `beforeMs`, and those that
-   * make the log larger than `bytesMax`. The file being written stays. Returns the bytes freed.
+   * Gives up whole log files from the start: those whose messages were all stored before `beforeMs`, those that make the
+   * log larger than `bytesMax`, and the oldest until `freeBytes` are free. The file being written stays. The files are
+   * deleted behind the caller's back. Returns their bytes.
    */
-  retain(limits: { beforeMs?: number; bytesMax?: number }): number {
+  retain(limits: RetainLimits): number {
     this.files.refresh()
-    let freed = 0
-    while (this.files.begin + this.files.fileBytes < Math.min(this.ring.written, this.indexedTo)) {
-      const nextFile = this.files.begin + this.files.fileBytes
+    const { fileBytes } = this.files
+    const names: string[] = []
+    while (this.files.begin + fileBytes < Math.min(this.ring.written, this.indexedTo)) {
+      const nextFile = this.files.begin + fileBytes
       const isOverSize = limits.bytesMax !== undefined && this.files.totalBytes > limits.bytesMax
-      const record = this.record(nextFile)
-      const nextTime = record ? storeTimeOf(record) : Number.POSITIVE_INFINITY
-      const isOverTime = limits.beforeMs !== undefined && nextTime < limits.beforeMs
-      if (!isOverSize && !isOverTime) break
-      this.files.removeFirst()
-      freed += this.files.fileBytes
+      const isNeeded = limits.freeBytes !== undefined && names.length * fileBytes < limits.freeBytes
+      if (!isOverSize && !isNeeded && !this.isStoredBefore(nextFile, limits.beforeMs)) break
+      names.push(this.files.giveUpFirst())
     }
-    if (freed > 0) {
-      this.reader.forgetBefore(this.files.begin)
-      this.workers.requestIndex({ kind: 'trim', logBegin: this.files.begin })
-    }
-    return freed
+    if (names.length === 0) return 0
+    this.reader.forgetBefore(this.files.begin)
+    this.trimIndex()
+    this.removals.push(...names)
+    this.removeSoon()
+    return names.length * fileBytes
+  }
+
+  /** Removes what the index has of records before the first file. */
+  trimIndex(): void {
+    this.workers.requestIndex({ kind: 'trim', logBegin: this.files.begin })
+  }
+
+  private isStoredBefore(position: number, timeMs: number | undefined): boolean {
+    const record = timeMs === undefined ? undefined : this.record(position)
+    return record !== undefined && storeTimeOf(record) < timeMs!
+  }
+
+  /** A file that cannot be deleted is tried again with the next ones, and after a restart. */
+  private removeSoon(): void {
+    if (this.isRemoving || this.removals.length === 0) return
+    this.isRemoving = true
+    const names = this.removals
+    this.removals = []
+    removeInBackground(this.files.directory, names, error => {
+      this.isRemoving = false
+      if (error) this.removals.unshift(...names)
+      else this.removeSoon()
+    })
+  }
+
+  /**
+   * Refuses sends for `reason` from now on, undefined: takes them again. For whoever watches over the space on the disk;
+   * a disk that is really full makes itself felt without.
+   */
+  refuseWrites(reason: string | undefined): void {
+    if (reason === this.refusedFor) return
+    const before = this.refusal
+    this.refusedFor = reason
+    if (this.state !== 'open' || (before === undefined) === (reason === undefined)) return
+    this.options.onState?.(reason === undefined ? 'open' : 'full', reason ?? 'there is enough space again')
   }
 
   /** Waits for what is under way, brings everything to stable storage and stops the workers. */
@@ -515,7 +562,7 @@ export class LogStore extends StoredMessages implements MessageStore {
     const deadline = environment.clock.monotonic() + 10_000
     while (
       this.state === 'open' &&
-      (this.ring.written < this.ring.end || this.isSyncing) &&
+      (this.ring.written < this.ring.end || this.isSyncing || this.isRemoving) &&
       environment.clock.monotonic() < deadline
     ) {
       await new Promise<void>(resolve => environment.scheduler.after(1, resolve))

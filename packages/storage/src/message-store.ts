@@ -67,6 +67,8 @@ export interface MessageStore {
     key: string,
     range: { fromMs: number; toMs: number; maxCount: number; uniqueOnly?: boolean },
   ): Buffer[]
+  /** Topics of which anything was ever stored and not deleted, known to the broker or not. */
+  storedTopics(): string[]
   /** Drops all queues of a topic from the index; the log keeps its bytes until retention takes the files. */
   deleteTopic(topic: string): Promise<void>
   /** Position after the last record, and the first position still stored. */

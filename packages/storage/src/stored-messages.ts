@@ -97,6 +97,14 @@ export class StoredMessages {
     return this.index.read(queue.topic.name, queue.queueId, offset, Math.min(countMax, queue.tailOffset - offset), out)
   }
 
+  storedTopics(): string[] {
+    this.indexStore.refresh()
+    const names = this.index.topics()
+    for (const topic of this.topics.values())
+      if (topic.queues.some(queue => queue !== undefined && queue.nextOffset > 0)) names.add(topic.name)
+    return [...names]
+  }
+
   minOffset(topic: string, queueId: number): number {
     return this.firstOffset(this.queue(this.topic(topic), queueId))
   }

@@ -89,7 +89,11 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
       await Promise.all([store.deleteTopic(topic), offsets.flush()])
     },
   )
-  const topicsActor = system.spawn('topics', topicsBehavior(topicTable, admin, systemTopics), { supervision })
+  const topicsActor = system.spawn(
+    'topics',
+    topicsBehavior(topicTable, admin, systemTopics, () => store.storedTopics()),
+    { supervision },
+  )
   const topics = new Topics(topicTable, topicsActor)
   const groups = createGroups({
     system,

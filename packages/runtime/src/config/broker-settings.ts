@@ -9,7 +9,7 @@ const PERCENT = { min: 1, max: 100 }
 /**
  * Broker properties under RocketMQ's own names (BrokerConfig, MessageStoreConfig, NettyServerConfig of 5.x), with its
  * defaults except where the text says otherwise. Names RocketMQ does not have are ours: bindAddress, insecure,
- * ringBytes, logBytesMax, frameBytesMax, connectionsMax.
+ * ringBytes, logBytesMax, diskFreeBytesEnough, frameBytesMax, connectionsMax.
  */
 export const brokerSettings = {
   ...listenerSettings,
@@ -109,6 +109,12 @@ export const brokerSettings = {
     85,
     PERCENT,
     'Percent of the disk in use from which the oldest files are deleted whatever their age.',
+  ),
+  diskSpaceWarningLevelRatio: integer(90, PERCENT, 'Percent of the disk in use from which sends are refused.'),
+  diskFreeBytesEnough: bytes(
+    8 * GIB,
+    { min: 0, max: Number.MAX_SAFE_INTEGER },
+    'With more bytes free than this, diskSpaceCleanForciblyRatio and diskSpaceWarningLevelRatio do not count.',
   ),
   cleanResourceInterval: milliseconds(10_000, 'How often retention looks for files to delete.'),
 } as const

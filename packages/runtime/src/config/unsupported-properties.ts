@@ -4,7 +4,7 @@
  * `broker.conf` can be taken over as it is, and reported once in a warning.
  */
 const NAMES = `
-diskSpaceWarningLevelRatio syncFlushTimeout
+syncFlushTimeout
 accessMessageInMemoryHotRatio accessMessageInMemoryMaxRatio accountStatsEnable accountStatsPrintZeroValues
 ackMessageThreadPoolNums ackThreadPoolQueueCapacity aclCacheExpiredSecond aclCacheMaxNum aclCacheRefreshSecond
 aclEnable adminBrokerThreadPoolNums adminBrokerThreadPoolQueueCapacity allAckInSyncStateSet

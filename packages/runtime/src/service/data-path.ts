@@ -1,10 +1,10 @@
-import { type ActorSystem, type Environment, formatProperties } from '@millrace/core'
+import { type ActorRef, type ActorSystem, type Environment, formatProperties } from '@millrace/core'
 import type { LogStore } from '@millrace/storage'
 import type { BrokerControl } from '../broker/broker-control.js'
 import { BrokerCounters } from '../broker/counters.js'
 import { CodeFrameServer, type HotPaths } from '../broker/frame-server.js'
 import { PULL_REQUESTS, PullPath } from '../broker/pull/pull-path.js'
-import { retention } from '../broker/retention/retention.js'
+import { RETENTION_REQUESTS, type RetentionMessage, retention } from '../broker/retention/retention.js'
 import { GeneralSend, SEND_REQUESTS } from '../broker/send/general-send.js'
 import { SendPath } from '../broker/send/send-path.js'
 import type { BrokerConfig } from '../config/index.js'
@@ -17,6 +17,7 @@ export class DataPath {
   /** Port under which clients reach the broker; part of message ids. */
   brokerPort = 0
   private paths: (HotPaths & { readonly general: GeneralSend }) | undefined
+  private retention: ActorRef<RetentionMessage> | undefined
 
   constructor(
     private readonly config: BrokerConfig,
@@ -55,10 +56,8 @@ export class DataPath {
       lost: (_position, error) => send.lost(error),
       arrived: queue => pull.arrived(queue),
     })
-    system.spawn(
-      'retention',
-      retention({ config, store, space: () => environment.disk.space(config.storePathRootDir), onFreed: () => {} }),
-    )
+    const space = () => environment.disk.space(config.storePathCommitLog || config.storePathRootDir)
+    this.retention = system.spawn('retention', retention({ config, store, space }), { supervision: { kind: 'resume' } })
   }
 
   /** Serves all frames: sends and pulls here, the rest by `handlers`. */
@@ -68,6 +67,7 @@ export class DataPath {
     const all = new Map(handlers)
     for (const code of SEND_REQUESTS) all.set(code, paths.general.handler)
     for (const code of PULL_REQUESTS) all.set(code, paths.pull.general)
+    for (const code of RETENTION_REQUESTS) all.set(code, request => this.retention?.tell({ kind: 'request', request }))
     return new CodeFrameServer(all, paths)
   }
 

@@ -41,8 +41,8 @@ const ELSEWHERE = new Set<string>([
   'RECALL bad',
   'CONS_STATUS',
   'CLONE',
+  // Served by retention, which is with the data path.
   'CLEAN_CQ',
-  'CLEAN_TOPIC',
   'DEL_EXPIRED',
   'TIMER_METRICS',
 ])

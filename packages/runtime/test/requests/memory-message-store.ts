@@ -67,6 +67,10 @@ export class MemoryMessageStore implements MessageStore {
     return found.reverse().slice(0, range.maxCount)
   }
 
+  storedTopics(): string[] {
+    return [...new Set([...this.#queues.keys()].map(key => key.slice(0, key.lastIndexOf('/'))))]
+  }
+
   async deleteTopic(topic: string): Promise<void> {
     this.deletedTopics.push(topic)
     for (const key of [...this.#queues.keys()]) if (key.startsWith(`${topic}/`)) this.#queues.delete(key)

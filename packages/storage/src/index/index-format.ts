@@ -25,6 +25,11 @@ export function queueKey(topic: string, queueId: number): Buffer {
   return key
 }
 
+/** Topic of a queue's key. */
+export function topicOf(queue: Buffer): string {
+  return queue.toString('utf8', 0, queue.length - 5)
+}
+
 /** Key of one block of a queue, from the queue's key. */
 export function blockKey(queue: Buffer, block: number): Buffer {
   const key = Buffer.allocUnsafe(queue.length + 4)

@@ -1,4 +1,4 @@
-import { BLOCK_ENTRIES, blockKey, ENTRY_BYTES, hashBytes, keyHash, queueKey } from './index-format.js'
+import { BLOCK_ENTRIES, blockKey, ENTRY_BYTES, hashBytes, keyHash, queueKey, topicOf } from './index-format.js'
 import { type IndexTables, type QueueBounds, readBounds, readDeletion } from './index-tables.js'
 import { KeyRun } from './key-runs.js'
 import { ENTRY_NUMBERS } from './queue-tails.js'
@@ -15,6 +15,13 @@ export class IndexReader {
   /** Records of a topic before this position belong to one of the same name that was deleted; -1: never deleted. */
   deletedBefore(topic: string): number {
     return readDeletion(this.tables, topic) ?? -1
+  }
+
+  /** Topics that have a queue in the index. */
+  topics(): Set<string> {
+    const names = new Set<string>()
+    for (const key of this.tables.queues.keys()) names.add(topicOf(Buffer.from(key)))
+    return names
   }
 
   /** Copies up to `countMax` entries from `offset` on into `out` (position, size, tag hash each). Returns how many. */

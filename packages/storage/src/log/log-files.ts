@@ -13,6 +13,8 @@ export class LogFiles {
   private readonly readers = new Map<number, FileDescriptor>()
   private writer: { begin: number; file: FileDescriptor } | undefined
   private firsts: number[]
+  /** Files before this position are being deleted. */
+  private givenUpBefore = 0
 
   constructor(
     private readonly disk: Disk,
@@ -29,7 +31,7 @@ export class LogFiles {
     const firsts: number[] = []
     for (const name of this.disk.list(this.directory)) {
       const begin = parseLogFileName(name)
-      if (begin === undefined) continue
+      if (begin === undefined || begin < this.givenUpBefore) continue
       const size = this.disk.size(`${this.directory}/${name}`)
       if (size === 0) continue
       if (size !== this.fileBytes) {
@@ -172,11 +174,17 @@ export class LogFiles {
     this.disk.close(file)
   }
 
-  /** Deletes the first file. The file that is being written is never deleted. */
-  removeFirst(): void {
+  /**
+   * Counts the first file as gone and returns its name: whoever calls this deletes it. The file that is being written
+   * stays. Should the process end before that, the file is there again.
+   */
+  giveUpFirst(): string {
     assert(this.firsts.length > 1, 'the last log file stays')
-    this.removeFile(this.firsts[0]!)
-    this.disk.syncDirectory(this.directory)
+    const [begin, next] = this.firsts as [number, number]
+    this.closeReader(begin)
+    this.firsts = this.firsts.slice(1)
+    this.givenUpBefore = next
+    return logFileName(begin)
   }
 
   private removeFile(begin: number): void {

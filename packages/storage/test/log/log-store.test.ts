@@ -1,4 +1,14 @@
-import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { decodeMessages, tagHash } from '@millrace/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -201,13 +211,56 @@ describe('log store', () => {
     const filesBefore = readdirSync(join(directory.path, 'commitlog')).length
     expect(filesBefore).toBe(4)
     expect(log.retain({ bytesMax: 2 * 2 * 1024 * 1024 })).toBe(2 * 2 * 1024 * 1024)
+    expect(log.retain({ bytesMax: 2 * 2 * 1024 * 1024 })).toBe(0)
     const min = log.minOffset('t', 0)
     expect(min).toBeGreaterThan(100)
     expect(log.entry('t', 0, min - 1)).toBeUndefined()
     expect(bodiesOf(log, 't', 0).map(Number)).toEqual(Array.from({ length: 250 - min }, (_, i) => min + i))
+    await eventually(() => readdirSync(join(directory.path, 'commitlog')).length === 2)
     log = await reopen()
     expect(log.minOffset('t', 0)).toBe(min)
     expect(log.maxOffset('t', 0)).toBe(250)
+  })
+
+  it('frees as many of the oldest files as are needed, and never the one being written', async () => {
+    const log = await open()
+    for (let i = 0; i < 250; i++) await log.append(message('t', 0, String(i).padEnd(30_000)))
+    await eventually(() => log.indexed === log.logEnd)
+    expect(log.retain({ freeBytes: 1 })).toBe(2 * 1024 * 1024)
+    expect(log.retain({ freeBytes: 2 ** 40 })).toBe(2 * 2 * 1024 * 1024)
+    expect(log.retain({ freeBytes: 2 ** 40 })).toBe(0)
+    await log.append(message('t', 0, 'goes on'))
+    expect(bodiesOf(log, 't', 0).at(-1)).toBe('goes on')
+  })
+
+  it('goes on from what is there after a crash between giving a file up and deleting it', async () => {
+    let log = await open()
+    for (let i = 0; i < 250; i++) await log.append(message('t', 0, String(i).padEnd(30_000)))
+    await eventually(() => log.indexed === log.logEnd)
+    const first = join(directory.path, 'commitlog', '0'.repeat(20))
+    const bytes = readFileSync(first)
+    log.retain({ freeBytes: 1 })
+    const min = log.minOffset('t', 0)
+    await eventually(() => !existsSync(first))
+    await store!.close()
+    writeFileSync(first, bytes)
+    log = await open()
+    expect(log.logBegin).toBe(0)
+    expect(log.minOffset('t', 0)).toBeLessThanOrEqual(min)
+    expect(bodiesOf(log, 't', 0).at(-1)?.trimEnd()).toBe('249')
+    expect(log.retain({ freeBytes: 1 })).toBe(2 * 1024 * 1024)
+  })
+
+  it('refuses sends while it is told to, and takes them again', async () => {
+    const told: string[] = []
+    const log = await open({ onState: state => told.push(state) })
+    await log.append(message('t', 0, 'before'))
+    log.refuseWrites('the disk is nearly full')
+    await expect(log.append(message('t', 0, 'x'))).rejects.toMatchObject({ code: 'DISK_FULL' })
+    expect(bodiesOf(log, 't', 0)).toEqual(['before'])
+    log.refuseWrites(undefined)
+    await log.append(message('t', 0, 'after'))
+    expect(told).toEqual(['full', 'open'])
   })
 
   it('keeps files young enough and drops those that are not', async () => {

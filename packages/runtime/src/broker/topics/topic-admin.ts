@@ -97,6 +97,18 @@ export class TopicAdmin {
     })
   }
 
+  /** Removes what is kept of topics that do not exist, such as those whose deletion a crash cut short [316]. */
+  async forgetUnknown(names: readonly string[]): Promise<void> {
+    const unknown = names.filter(name => !this.table.find(name) && !this.systemTopics.has(name))
+    await Promise.all(
+      unknown.map(name =>
+        this.#inOrder(name, async () => {
+          if (!this.table.find(name)) await this.forget(name)
+        }),
+      ),
+    )
+  }
+
   async #store(config: TopicConfig): Promise<Topic> {
     const topic = await this.table.put(config)
     await this.announce([topic], [])

@@ -22,7 +22,12 @@ import type { TopicAdmin, TopicRequest } from './topic-admin.js'
 import type { TopicTable } from './topic-table.js'
 
 /** Requests about topics, by code. behaviour.md §4, §18 */
-export function topicAnswers(table: TopicTable, admin: TopicAdmin, systemTopics: SystemTopics): [number, Answer][] {
+export function topicAnswers(
+  table: TopicTable,
+  admin: TopicAdmin,
+  systemTopics: SystemTopics,
+  storedTopics: () => string[],
+): [number, Answer][] {
   return [
     [
       RequestCode.UPDATE_AND_CREATE_TOPIC,
@@ -43,6 +48,13 @@ export function topicAnswers(table: TopicTable, admin: TopicAdmin, systemTopics:
       RequestCode.DELETE_TOPIC_IN_BROKER,
       async ({ command }) => {
         await admin.delete(textField(command, 'topic'))
+        return DONE
+      },
+    ],
+    [
+      RequestCode.CLEAN_UNUSED_TOPIC,
+      async () => {
+        await admin.forgetUnknown(storedTopics())
         return DONE
       },
     ],

@@ -40,6 +40,7 @@ export const TOPIC_REQUESTS: readonly number[] = [
   RequestCode.GET_ALL_TOPIC_CONFIG,
   RequestCode.GET_TOPIC_CONFIG,
   RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_BROKER,
+  RequestCode.CLEAN_UNUSED_TOPIC,
 ]
 
 /** A commit that takes longer has failed the store: its own deadline is shorter. */
@@ -50,8 +51,10 @@ export function topicsBehavior(
   table: TopicTable,
   admin: TopicAdmin,
   systemTopics: SystemTopics,
+  storedTopics: () => string[],
 ): Behavior<TopicsMessage> {
-  const handlers = new Map(topicAnswers(table, admin, systemTopics).map(([code, answer]) => [code, handlerOf(answer)]))
+  const answers = topicAnswers(table, admin, systemTopics, storedTopics)
+  const handlers = new Map(answers.map(([code, answer]) => [code, handlerOf(answer)]))
   return receive(message => {
     switch (message.kind) {
       case 'request':
