@@ -37,7 +37,11 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   const handlers = new Map<number, Handler>()
   let nameserverRef: ActorRef<NameserverMessage> | undefined
   if (options.nameserver) {
-    const behavior = nameserver({ config: options.nameserver.config, kvConfig: metadata.table('nameserver-kv') })
+    const behavior = nameserver({
+      config: options.nameserver.config,
+      kvConfig: metadata.table('nameserver-kv'),
+      configRecords: metadata.table('nameserver-config'),
+    })
     const ref = system.spawn('nameserver', behavior, { supervision: { kind: 'resume' } })
     for (const code of NAMESERVER_REQUESTS) handlers.set(code, request => ref.tell({ kind: 'request', request }))
     nameserverRef = ref

@@ -123,7 +123,7 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
     ...consumeAnswers(figures),
     ...viewStatsAnswers(figures),
     ...replicaAnswers(store),
-    ...configAnswers(config, () => topicTable.dataVersion),
+    ...configAnswers(config, metadata.table('broker-config')),
     ...runtimeAnswers({
       config,
       environment: system.environment,

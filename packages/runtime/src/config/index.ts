@@ -13,4 +13,5 @@ export {
 } from './load.js'
 export type { NameserverConfig } from './nameserver-settings.js'
 export { type ConfigModule, readConfigFile } from './node-config-file.js'
+export { parsePropertiesText } from './properties.js'
 export { didYouMean, nearest } from './suggest.js'

@@ -1,12 +1,34 @@
 import { decodeTopicRoute, RequestCode, ResponseCode } from '@millrace/core'
+import type { MetadataTable } from '@millrace/storage'
+import { type NameserverConfig, nameserverConfig } from '../config/index.js'
 import { type Answer, DONE, jsonReply, Refusal, textReply } from '../requests/answer.js'
 import { bodyOf } from '../requests/body.js'
+import { type ConfigChange, ConfigChanges } from '../requests/config-changes.js'
 import { optionalTextField, textField } from '../requests/fields.js'
+import { propertiesText } from '../requests/properties-text.js'
 import type { KvConfig } from './kv-config.js'
 import type { RouteTable } from './route-table.js'
 
+/** What may be changed over the network: no path, no listener, nothing of security. */
+const CHANGEABLE: ReadonlySet<keyof NameserverConfig> = new Set<keyof NameserverConfig>([
+  'enableTopicList',
+  'orderMessageEnable',
+  'returnOrderTopicConfigToBroker',
+])
+
 /** Requests of administrators, by code. behaviour.md §1 */
-export function adminAnswers(routes: RouteTable, kv: KvConfig, configText: () => string): [number, Answer][] {
+export function adminAnswers(
+  routes: RouteTable,
+  kv: KvConfig,
+  config: NameserverConfig,
+  configRecords: MetadataTable<ConfigChange>,
+): [number, Answer][] {
+  const changes = new ConfigChanges<NameserverConfig>({
+    config,
+    records: configRecords,
+    changeable: CHANGEABLE,
+    check: nameserverConfig,
+  })
   return [
     [
       RequestCode.PUT_KV_CONFIG,
@@ -73,13 +95,11 @@ export function adminAnswers(routes: RouteTable, kv: KvConfig, configText: () =>
     ],
     [
       RequestCode.UPDATE_NAMESRV_CONFIG,
-      () => {
-        throw new Refusal(
-          ResponseCode.NO_PERMISSION,
-          'Can not update config over the network; change the configuration and restart the nameserver',
-        )
+      async ({ command }) => {
+        await changes.apply(command.body?.toString('utf8') ?? '')
+        return DONE
       },
     ],
-    [RequestCode.GET_NAMESRV_CONFIG, () => textReply(configText())],
+    [RequestCode.GET_NAMESRV_CONFIG, () => textReply(propertiesText(config))],
   ]
 }

@@ -12,7 +12,7 @@ import type { MetadataTable } from '@millrace/storage'
 import type { NameserverConfig } from '../config/index.js'
 import type { Peer, RemotingRequest } from '../listener/peer.js'
 import { type Answer, handlerOf } from '../requests/answer.js'
-import { propertiesText } from '../requests/properties-text.js'
+import type { ConfigChange } from '../requests/config-changes.js'
 import { adminAnswers } from './admin-answers.js'
 import { KvConfig, type KvNamespace } from './kv-config.js'
 import type { BrokerIdentity, LocalBroker } from './registration.js'
@@ -46,6 +46,8 @@ export interface NameserverOptions {
   readonly config: NameserverConfig
   /** Texts for administrators (KV config), by namespace. */
   readonly kvConfig: MetadataTable<KvNamespace>
+  /** Settings that operators changed. */
+  readonly configRecords: MetadataTable<ConfigChange>
 }
 
 /** Requests that the nameserver serves; brokers serve none of them. remoting.md §10.1 */
@@ -81,7 +83,7 @@ export const NAMESERVER_REQUESTS: readonly number[] = [
  *
  * State survives a restart of the actor: brokers of this process register once.
  */
-export function nameserver({ config, kvConfig }: NameserverOptions): Behavior<NameserverMessage> {
+export function nameserver({ config, configRecords, kvConfig }: NameserverOptions): Behavior<NameserverMessage> {
   const routes = new RouteTable()
   const kv = new KvConfig(kvConfig)
   return setup(context => {
@@ -89,7 +91,7 @@ export function nameserver({ config, kvConfig }: NameserverOptions): Behavior<Na
     const answers: readonly [number, Answer][] = [
       ...routeAnswers(routes, kv, config),
       ...registrationAnswers(routes, kv, clock, config),
-      ...adminAnswers(routes, kv, () => propertiesText(config)),
+      ...adminAnswers(routes, kv, config, configRecords),
     ]
     const handlers = new Map(answers.map(([code, answer]) => [code, handlerOf(answer)]))
     const watched = new WeakSet<Peer>()

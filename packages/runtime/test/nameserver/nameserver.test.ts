@@ -145,7 +145,9 @@ describe('a nameserver alone', () => {
 
   it('refuses to change its configuration over the network', async () => {
     world = await createWorld({ roles: ['nameserver'] })
-    expect((await world.ask(RequestCode.UPDATE_NAMESRV_CONFIG)).code).toBe(ResponseCode.NO_PERMISSION)
+    expect((await world.ask(RequestCode.UPDATE_NAMESRV_CONFIG, {}, { body: 'listenPort=1' })).code).toBe(
+      ResponseCode.NO_PERMISSION,
+    )
     const reply = await world.ask(RequestCode.GET_NAMESRV_CONFIG)
     expect(Buffer.from(reply.body ?? '').toString()).toContain('scanNotActiveBrokerInterval=5000\n')
   })
