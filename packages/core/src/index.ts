@@ -25,7 +25,8 @@ export type { Environment } from './ports/environment.js'
 export type { Net, NetAddress, NetConnection, NetEvents, NetListener } from './ports/net.js'
 export type { Random } from './ports/random.js'
 export type { Cancel, Scheduler } from './ports/scheduler.js'
-export { isSignedBy, sign, signedBytes } from './protocol/acl/signature.js'
+export { type Credentials, isSignedBy, sign, signedBytes, signedFields } from './protocol/acl/signature.js'
+export { type AclInfo, decodeAcl, decodeUser, type UserInfo } from './protocol/body/auth.js'
 export type { Decoded } from './protocol/body/fields.js'
 export {
   type ConsumerData,

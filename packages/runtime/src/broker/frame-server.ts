@@ -1,7 +1,8 @@
-import { peekCode, RequestCode, ResponseCode } from '@millrace/core'
+import { CommandFlag, decodeFrame, peekCode, RequestCode, ResponseCode } from '@millrace/core'
 import type { FrameServer, RemotingConnection, Taken } from '../listener/connection.js'
 import type { RemotingRequest } from '../listener/peer.js'
 import type { Handler } from '../requests/answer.js'
+import type { RequestGuard } from '../security/request-guard.js'
 import type { PullPath } from './pull/pull-path.js'
 import type { SendPath } from './send/send-path.js'
 
@@ -16,9 +17,14 @@ export class CodeFrameServer implements FrameServer {
   constructor(
     private readonly handlers: ReadonlyMap<number, Handler>,
     private readonly hotPaths: HotPaths | undefined,
+    private readonly guard: RequestGuard | undefined,
   ) {}
 
   hot(connection: RemotingConnection, bytes: Buffer, start: number, end: number): Taken {
+    if (this.guard !== undefined) {
+      const admitted = this.admit(this.guard, connection, bytes, start, end)
+      if (admitted !== undefined) return admitted
+    }
     if (this.hotPaths === undefined) return 'unusual'
     switch (peekCode(bytes, start, end)) {
       case RequestCode.SEND_MESSAGE_V2:
@@ -31,6 +37,29 @@ export class CodeFrameServer implements FrameServer {
       default:
         return 'unusual'
     }
+  }
+
+  /**
+   * Undefined lets the hot path go on. The guard reads the header with the general codec, so the byte scanners get only
+   * frames that both read alike: the scanners decline whatever is written in an unusual way.
+   */
+  private admit(
+    guard: RequestGuard,
+    connection: RemotingConnection,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): Taken | undefined {
+    const decoded = decodeFrame(bytes, start, end)
+    // A broken frame, or an answer to a request of ours: the connection knows what to do.
+    if (!decoded.ok || decoded.command.flag & CommandFlag.RESPONSE) return 'unusual'
+    const { command } = decoded
+    const refusal = guard.refusal(command, connection)
+    if (refusal !== undefined) {
+      connection.reply(command, refusal)
+      return 'taken'
+    }
+    return peekCode(bytes, start, end) === command.code ? undefined : 'unusual'
   }
 
   request(request: RemotingRequest): void {

@@ -1,6 +1,7 @@
 import { MillraceError } from '@millrace/core'
 import * as v from 'valibot'
 import { type BrokerConfig, brokerSettings } from './broker-settings.js'
+import { checkSecurity } from './check-security.js'
 import { type NameserverConfig, nameserverSettings } from './nameserver-settings.js'
 import type { Setting } from './setting.js'
 import { didYouMean } from './suggest.js'
@@ -71,7 +72,7 @@ export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
   const nameserver = fill('nameserver', found.nameserver, problems)
   const broker = fill('broker', found.broker, problems)
   if (problems.length === 0) {
-    if (roles.includes('nameserver')) problems.push(...checkListener(nameserver.values as NameserverConfig))
+    if (roles.includes('nameserver')) problems.push(...checkSecurity(nameserver.values as NameserverConfig))
     if (roles.includes('broker')) problems.push(...checkBroker(broker.values as BrokerConfig))
   }
   if (problems.length > 0) throw new MillraceError('INVALID_CONFIG', [...new Set(problems)].join('\n'))
@@ -187,22 +188,12 @@ function fill(role: Role, found: ReadonlyMap<string, ConfigEntry>, problems: str
   return { values, origins }
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/
-
-function checkListener(config: NameserverConfig | BrokerConfig): string[] {
-  if (config.insecure || LOOPBACK.test(config.bindAddress)) return []
-  return [
-    `bindAddress "${config.bindAddress}" would let anyone on the network in, as there is no authentication yet; ` +
-      'keep 127.0.0.1, or set insecure=true (--insecure) on a network you trust',
-  ]
-}
-
 /** A record is its body and up to 64 KiB of topic, properties and fields; the ring stops reading at three quarters. */
 const RECORD_OVERHEAD_BYTES = 64 * 1024
 
 function checkBroker(config: BrokerConfig): string[] {
   const recordBytes = config.maxMessageSize + RECORD_OVERHEAD_BYTES
-  const problems = checkListener(config)
+  const problems = checkSecurity(config)
   for (const [name, least] of [
     ['mapedFileSizeCommitLog', recordBytes],
     ['ringBytes', 2 * recordBytes],

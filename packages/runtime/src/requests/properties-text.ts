@@ -1,4 +1,4 @@
-const SECRET = /password|secret|credential|accesskey/i
+const SECRET = /password|secret|credential|accesskey|authenticationuser/i
 
 /** `name=value` lines, sorted by name, as RocketMQ prints its configuration; secrets as `***`. */
 export function propertiesText(values: object): string {

@@ -10,6 +10,7 @@ import { SendPath } from '../broker/send/send-path.js'
 import type { BrokerConfig } from '../config/index.js'
 import type { FrameServer } from '../listener/connection.js'
 import type { Handler } from '../requests/answer.js'
+import type { RequestGuard } from '../security/request-guard.js'
 
 /** Sends and pulls of one broker, put together. */
 export class DataPath {
@@ -61,18 +62,18 @@ export class DataPath {
   }
 
   /** Serves all frames: sends and pulls here, the rest by `handlers`. */
-  server(handlers: ReadonlyMap<number, Handler>): FrameServer {
+  server(handlers: ReadonlyMap<number, Handler>, guard?: RequestGuard): FrameServer {
     const { paths } = this
     if (paths === undefined) throw new Error('open comes first')
     const all = new Map(handlers)
     for (const code of SEND_REQUESTS) all.set(code, paths.general.handler)
     for (const code of PULL_REQUESTS) all.set(code, paths.pull.general)
     for (const code of RETENTION_REQUESTS) all.set(code, request => this.retention?.tell({ kind: 'request', request }))
-    return new CodeFrameServer(all, paths)
+    return new CodeFrameServer(all, paths, guard)
   }
 
   /** Serves `handlers` alone: a nameserver. */
-  static without(handlers: ReadonlyMap<number, Handler>): FrameServer {
-    return new CodeFrameServer(handlers, undefined)
+  static without(handlers: ReadonlyMap<number, Handler>, guard?: RequestGuard): FrameServer {
+    return new CodeFrameServer(handlers, undefined, guard)
   }
 }

@@ -6,6 +6,7 @@ import { container, instanceCachingFactory } from 'tsyringe'
 import type { LoadedConfig } from '../config/index.js'
 import { createControlPlane } from '../control-plane.js'
 import { Listener } from '../listener/listener.js'
+import { openSecurity } from '../security/security.js'
 import { DataPath } from './data-path.js'
 import { TOKEN } from './tokens.js'
 
@@ -17,6 +18,8 @@ export interface ServiceNotices {
   readonly onStore?: (state: StoreState, reason: string) => void
   /** Topics, groups and offsets can no longer be changed: the store that keeps them failed. */
   readonly onMetadataFailure?: (error: MillraceError) => void
+  /** A file of accounts or certificates has changed and cannot be used: what was read before goes on. */
+  readonly onSecurity?: (error: MillraceError) => void
   /** A torn record at the end of the log was cut off: it was never acknowledged. */
   readonly onTornTail?: (position: number) => void
 }
@@ -90,7 +93,19 @@ async function start(
   cleanups.push(() => control.stop())
   if (control.broker) dataPath?.open(control.broker, system)
 
-  const listener = new Listener(environment, dataPath?.server(control.handlers) ?? DataPath.without(control.handlers), {
+  const security = await openSecurity({
+    config: isBroker ? config.broker : config.nameserver,
+    directory: isBroker ? root : join(root, 'nameserver'),
+    clusterName: config.broker.brokerClusterName,
+    environment,
+    system,
+    metadata,
+    onProblem: error => notices.onSecurity?.(error),
+  })
+  cleanups.push(() => security.close())
+  const handlers = new Map([...control.handlers, ...security.handlers])
+  const server = dataPath?.server(handlers, security.guard) ?? DataPath.without(handlers, security.guard)
+  const listener = new Listener(environment, server, {
     connectionsMax: config.broker.connectionsMax,
     frameBytesMax: config.broker.frameBytesMax,
     idleMs: config.broker.channelExpiredTimeout,

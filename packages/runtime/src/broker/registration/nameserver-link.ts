@@ -2,6 +2,7 @@ import {
   type ActorContext,
   assertNever,
   type Behavior,
+  type Credentials,
   type NetAddress,
   type ReplyTo,
   ResponseCode,
@@ -44,6 +45,8 @@ export interface LinkOptions {
   readonly port: number
   readonly topics: TopicTable
   readonly periodMs: number
+  /** Signs what is sent; undefined when the nameserver lets everybody in. */
+  readonly credentials?: Credentials | undefined
 }
 
 const CONNECT_TIMEOUT_MS = 3_000
@@ -120,10 +123,11 @@ class Link {
     if (this.#connection || this.#isConnecting) return
     this.#isConnecting = true
     const { self, environment } = this.context
-    const { nameserver } = this.options
+    const { credentials, nameserver } = this.options
     let opened: WireConnection | undefined
     WireConnection.open(environment, nameserver, {
       timeoutMs: CONNECT_TIMEOUT_MS,
+      credentials,
       // One that is lost before it is handed over is found out by its first request.
       onLost: () => {
         if (opened) self.tell({ kind: 'lost', connection: opened })

@@ -2,6 +2,7 @@ import { type ActorRef, type ActorSystem, MillraceError, type NetAddress, parseA
 import type { BrokerConfig } from '../../config/index.js'
 import type { NameserverMessage } from '../../nameserver/nameserver.js'
 import type { LocalBroker } from '../../nameserver/registration.js'
+import { innerCredentials } from '../../security/credentials.js'
 import { type Topic, topicConfigOf } from '../topics/topic.js'
 import type { TopicTable } from '../topics/topic-table.js'
 import { type LinkMessage, nameserverLink } from './nameserver-link.js'
@@ -57,6 +58,7 @@ export class Registrar {
         port,
         topics,
         periodMs: config.registerNameServerPeriod,
+        credentials: innerCredentials(config),
       })
       this.#links.push(system.spawn(`nameserver-link-${address.host}:${address.port}`, behavior))
     }

@@ -1,5 +1,6 @@
 import {
   CommandFlag,
+  type Credentials,
   decodeFrame,
   type Environment,
   encodeRequest,
@@ -8,12 +9,20 @@ import {
   type NetAddress,
   type NetConnection,
   type RemotingCommand,
+  signedFields,
 } from '@millrace/core'
 
 export interface WireRequest {
   readonly code: number
   readonly extFields: Readonly<Record<string, string>>
   readonly body?: Uint8Array | undefined
+}
+
+export interface WireOptions {
+  readonly timeoutMs: number
+  /** Signs every request. */
+  readonly credentials?: Credentials | undefined
+  readonly onLost: () => void
 }
 
 interface Waiting {
@@ -29,10 +38,17 @@ export class WireConnection {
   readonly #reader = new FrameReader()
   readonly #waiting = new Map<number, Waiting>()
   readonly #name: string
+  readonly #credentials: Credentials | undefined
   #lastOpaque = 0
   #isOpen = true
 
-  private constructor(environment: Environment, net: NetConnection, name: string, onLost: () => void) {
+  private constructor(
+    environment: Environment,
+    net: NetConnection,
+    name: string,
+    { credentials, onLost }: Pick<WireOptions, 'credentials' | 'onLost'>,
+  ) {
+    this.#credentials = credentials
     this.#environment = environment
     this.#net = net
     this.#name = name
@@ -50,13 +66,9 @@ export class WireConnection {
   }
 
   /** `onLost` is called once, when the connection has ended for whatever reason. @throws MillraceError CONNECT_FAILED */
-  static async open(
-    environment: Environment,
-    address: NetAddress,
-    options: { readonly timeoutMs: number; readonly onLost: () => void },
-  ): Promise<WireConnection> {
+  static async open(environment: Environment, address: NetAddress, options: WireOptions): Promise<WireConnection> {
     const net = await environment.net.connect(address, { timeoutMs: options.timeoutMs })
-    return new WireConnection(environment, net, `${address.host}:${address.port}`, options.onLost)
+    return new WireConnection(environment, net, `${address.host}:${address.port}`, options)
   }
 
   /** Resolves with the answer, whatever its code. @throws MillraceError TIMEOUT | CONNECTION_LOST */
@@ -84,7 +96,10 @@ export class WireConnection {
           reject(error)
         },
       })
-      this.#net.write(encodeRequest({ ...request, opaque }))
+      const extFields = this.#credentials
+        ? signedFields(this.#credentials, request.extFields, request.body)
+        : request.extFields
+      this.#net.write(encodeRequest({ ...request, extFields, opaque }))
     })
   }
 
