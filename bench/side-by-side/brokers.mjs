@@ -123,6 +123,7 @@ const apache = {
       LAB_DATA: dir,
       NAMESRV_PORT: `${nameServer}`,
       BROKER_PORT: `${broker}`,
+      BROKER_EXTRA: 'enablePropertyFilter=true',
       FLUSH: flush === 'sync' ? 'SYNC_FLUSH' : 'ASYNC_FLUSH',
     }
     /** @param {string} script @param {string[]} args @returns {Promise<void>} */

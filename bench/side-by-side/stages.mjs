@@ -2,6 +2,8 @@
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { residentMiB, untilAccepting } from './brokers.mjs'
+import { filteredPull } from './filter-stage.mjs'
+import { cpuMicros, load, newTopic } from './load.mjs'
 import { rmqload, sleep } from './tools.mjs'
 
 /**
@@ -30,21 +32,6 @@ import { rmqload, sleep } from './tools.mjs'
  */
 
 const KIB = 1024
-let topicNumber = 0
-
-/** @param {string} prefix */
-const newTopic = prefix => `${prefix}-${process.pid}-${topicNumber++}`
-
-/** @param {Context} context @param {(string | number)[]} args */
-function load({ server }, ...args) {
-  return rmqload([args[0] ?? '', '-namesrv', server.nameServer, '-pids', server.pids().join(','), ...args.slice(1)])
-}
-
-/** CPU of all server processes per message, µs. @param {any} answer @param {number} perSecond */
-function cpuMicros(answer, perSecond) {
-  const cores = answer.servers.reduce((/** @type {number} */ sum, /** @type {any} */ server) => sum + server.cores, 0)
-  return perSecond > 0 ? (cores / perSecond) * 1e6 : 0
-}
 
 /** @param {any} answer */
 const memoryMiB = answer =>
@@ -289,6 +276,7 @@ export const stages = [
     [],
   ),
   drain,
+  filteredPull,
   endToEnd(1_000),
   endToEnd(10_000),
   sending(
