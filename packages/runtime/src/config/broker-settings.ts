@@ -53,6 +53,11 @@ export const brokerSettings = {
   channelExpiredTimeout: milliseconds(120_000, 'A client without a heartbeat for this long is taken as gone.'),
   enablePropertyFilter: flag(true, 'Lets consumers filter by properties, with SQL92 expressions (RocketMQ: false).'),
   filterSupportRetry: flag(false, 'Applies such a filter again to messages that come back for another try.'),
+  useServerSideResetOffset: flag(
+    true,
+    "An operator's reset of a group is kept by the broker; false: the members are told, as before RocketMQ 5.0.",
+  ),
+  storeReplyMessageEnable: flag(true, 'Stores replies to requests in CLUSTER_REPLY_TOPIC, beside passing them on.'),
   longPollingEnable: flag(true, 'Parks a pull that finds nothing until a message arrives or its time-out passes.'),
   shortPollingTimeMills: milliseconds(1000, 'How long such a pull waits when longPollingEnable is false.'),
   maxTransferBytesOnMessageInMemory: bytes(256 * KIB, { min: KIB, max: 64 * MIB }, 'Most bytes one pull returns.'),

@@ -1,6 +1,7 @@
 import { type ActorRef, type ActorSystem, type Environment, formatProperties } from '@millrace/core'
 import type { LogStore } from '@millrace/storage'
 import type { BrokerControl } from '../broker/broker-control.js'
+import { REPLY_REQUESTS, replyAnswer } from '../broker/calls/reply-path.js'
 import { BrokerCounters } from '../broker/counters.js'
 import { CodeFrameServer, type HotPaths } from '../broker/frame-server.js'
 import { PULL_REQUESTS, PullPath } from '../broker/pull/pull-path.js'
@@ -9,7 +10,7 @@ import { GeneralSend, SEND_REQUESTS } from '../broker/send/general-send.js'
 import { SendPath } from '../broker/send/send-path.js'
 import type { BrokerConfig } from '../config/index.js'
 import type { FrameServer } from '../listener/connection.js'
-import type { Handler } from '../requests/answer.js'
+import { type Handler, handlerOf } from '../requests/answer.js'
 import type { RequestGuard } from '../security/request-guard.js'
 
 /** Sends and pulls of one broker, put together. */
@@ -17,7 +18,7 @@ export class DataPath {
   readonly counters: BrokerCounters
   /** Port under which clients reach the broker; part of message ids. */
   brokerPort = 0
-  private paths: (HotPaths & { readonly general: GeneralSend }) | undefined
+  private paths: (HotPaths & { readonly general: GeneralSend; readonly reply: Handler }) | undefined
   private retention: ActorRef<RetentionMessage> | undefined
 
   constructor(
@@ -51,7 +52,17 @@ export class DataPath {
         control.retryTarget(topic, tries, triesMax),
     }
     const general = new GeneralSend(config, store, control.topics, policies, environment, counters, added, port)
-    this.paths = { send, pull, general }
+    const reply = handlerOf(
+      replyAnswer({
+        config,
+        clock,
+        producers: control.groups.producers,
+        topics: control.topics,
+        brokerPort: port,
+        store: (command, peer) => general.storeMessages(command, peer),
+      }),
+    )
+    this.paths = { send, pull, general, reply }
     store.addListener({
       written: position => send.written(position),
       lost: (_position, error) => send.lost(error),
@@ -67,6 +78,7 @@ export class DataPath {
     if (paths === undefined) throw new Error('open comes first')
     const all = new Map(handlers)
     for (const code of SEND_REQUESTS) all.set(code, paths.general.handler)
+    for (const code of REPLY_REQUESTS) all.set(code, paths.reply)
     for (const code of PULL_REQUESTS) all.set(code, paths.pull.general)
     for (const code of RETENTION_REQUESTS) all.set(code, request => this.retention?.tell({ kind: 'request', request }))
     return new CodeFrameServer(all, paths, guard)

@@ -26,8 +26,14 @@ export class FakePeer implements Peer {
     this.notified.push(request)
   }
 
-  call(): Promise<RemotingCommand> {
-    return Promise.reject(new Error('not expected'))
+  /** What this client answers to requests of the broker. */
+  answerCall: (request: OutgoingRequest, deadlineMs: number) => Promise<Reply> = () =>
+    Promise.reject(new Error('not expected'))
+
+  async call(request: OutgoingRequest, deadlineMs: number): Promise<RemotingCommand> {
+    const { body, code, extFields, remark } = await this.answerCall(request, deadlineMs)
+    const answer = command(code, extFields, { body })
+    return { ...answer, flag: 1, remark }
   }
 
   onClose(listener: (peer: Peer) => void): void {

@@ -5,9 +5,11 @@ import type { RemotingRequest } from '../../listener/peer.js'
 import { type Answer, failureReply, type Handler, handlerOf } from '../../requests/answer.js'
 import { bodyOf } from '../../requests/body.js'
 import { textField } from '../../requests/fields.js'
+import { clientCallAnswers } from '../calls/client-calls.js'
 import type { TopicTable } from '../topics/topic-table.js'
 import type { Topics } from '../topics/topics.js'
 import { CLIENT_REQUESTS, clientsBehavior } from './clients.js'
+import { cloneAnswers } from './clone-answers.js'
 import { consumerGroup, type GroupMessage } from './consumer-group.js'
 import { type ForbiddenRecord, ForbiddenTopics, forbiddenAnswers } from './forbidden-topics.js'
 import { groupAnswers } from './group-answers.js'
@@ -105,6 +107,8 @@ export function createGroups(options: GroupsOptions): Groups {
     ...forbiddenAnswers(forbidden, topicTable),
     ...offsetAnswers(offsetOptions),
     ...resetAnswers(offsetOptions),
+    ...cloneAnswers(offsetOptions),
+    ...clientCallAnswers(offsetOptions),
   ]
   for (const [code, answer] of answers) handlers.set(code, handlerOf(answer))
 

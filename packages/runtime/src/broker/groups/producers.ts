@@ -12,6 +12,8 @@ export interface Producer {
 /** The producers that are online, by group. They need no more than to be found: [204], [328], check-backs, replies. */
 export class Producers {
   readonly #groups = new Map<string, Map<number, Producer>>()
+  /** One connection of each client. */
+  readonly #clients = new Map<string, Producer>()
 
   /** True when the connection is new to the group. */
   join(group: string, producer: Producer): boolean {
@@ -19,6 +21,7 @@ export class Producers {
     if (!members) this.#groups.set(group, (members = new Map()))
     const isNew = !members.has(producer.peer.id)
     members.set(producer.peer.id, producer)
+    this.#clients.set(producer.clientId, producer)
     return isNew
   }
 
@@ -39,6 +42,11 @@ export class Producers {
       for (const [peerId, producer] of members) if (producer.lastSeen < deadline) this.#remove(group, peerId)
   }
 
+  /** A connection of this client; undefined when it is not online. */
+  client(clientId: string): Producer | undefined {
+    return this.#clients.get(clientId)
+  }
+
   /** Undefined when nobody of the group is online. */
   members(group: string): Producer[] | undefined {
     const members = this.#groups.get(group)
@@ -51,6 +59,19 @@ export class Producers {
 
   #remove(group: string, peerId: number): void {
     const members = this.#groups.get(group)
-    if (members?.delete(peerId) && members.size === 0) this.#groups.delete(group)
+    const left = members?.get(peerId)
+    if (!members || !left) return
+    members.delete(peerId)
+    if (members.size === 0) this.#groups.delete(group)
+    if (this.#clients.get(left.clientId)?.peer.id !== peerId) return
+    const other = this.#find(left.clientId)
+    if (other) this.#clients.set(left.clientId, other)
+    else this.#clients.delete(left.clientId)
+  }
+
+  #find(clientId: string): Producer | undefined {
+    for (const members of this.#groups.values())
+      for (const producer of members.values()) if (producer.clientId === clientId) return producer
+    return undefined
   }
 }

@@ -3,7 +3,8 @@ import type { MessageStore } from '@millrace/storage'
 import type { BrokerConfig } from '../../config/index.js'
 import type { RemotingRequest, Reply } from '../../listener/peer.js'
 import { type Answer, DONE, Refusal } from '../../requests/answer.js'
-import { integerField, optionalIntegerField, textField } from '../../requests/fields.js'
+import { booleanField, integerField, optionalIntegerField, textField } from '../../requests/fields.js'
+import { tellOffsets } from '../calls/client-calls.js'
 import type { GroupRegistry } from './group-registry.js'
 import type { OffsetOptions } from './offset-answers.js'
 import type { PendingResets } from './pending-resets.js'
@@ -21,7 +22,9 @@ export function resetAnswers(options: ResetOptions): [number, Answer][] {
 }
 
 /** Offsets are durable before the answer; running consumers follow with their next pull. */
-async function reset(options: ResetOptions, { command }: RemotingRequest): Promise<Reply> {
+async function reset(options: ResetOptions, request: RemotingRequest): Promise<Reply> {
+  const { command } = request
+  if (!options.config.useServerSideResetOffset) return tellReset(options, request)
   const { config, offsets, registry, resets, subscriptionGroups, topics } = options
   const group = textField(command, 'group')
   const name = textField(command, 'topic')
@@ -44,6 +47,41 @@ async function reset(options: ResetOptions, { command }: RemotingRequest): Promi
   }
   await offsets.flush()
   return { ...DONE, body: encodeQueueOffsets('offsetTable', moved) }
+}
+
+/**
+ * The way before 5.0: the members are told, and store the offsets themselves. Without `isForce` no queue goes forward.
+ * @see RocketMQ `Broker2Client#resetOffset`
+ */
+function tellReset(options: ResetOptions, { command }: RemotingRequest): Reply {
+  const { config, offsets, registry, topics } = options
+  const group = textField(command, 'group')
+  const name = textField(command, 'topic')
+  const topic = topics.find(name)
+  if (!topic)
+    throw new Refusal(
+      ResponseCode.SYSTEM_ERROR,
+      `[reset-offset] reset offset failed, no topic in this broker. topic=${name}`,
+    )
+  const wanted = { ...readReset(command), offset: undefined }
+  const isForced = booleanField(command, 'isForce', false)
+  const moved = new Map<MessageQueue, number>()
+  for (let queueId = 0; queueId < topic.writeQueueNums; queueId++) {
+    const committed = offsets.get(group, name, queueId)
+    if (committed === undefined) throw new Refusal(ResponseCode.SYSTEM_ERROR, `THe consumer group <${group}> not exist`)
+    const target = targetOf(options, wanted, name, queueId, false)
+    const queue = { brokerName: config.brokerName, queueId, topic: name }
+    moved.set(queue, isForced || target < committed ? target : committed)
+  }
+  const body = encodeQueueOffsets('offsetTable', moved)
+  const fields = { group, topic: name, timestamp: String(wanted.timestamp), isForce: String(isForced) }
+  tellOffsets(registry, group, fields, language => (language === 'CPP' ? listBody(moved) : body))
+  return { ...DONE, body }
+}
+
+/** C++ clients read a list. remoting.md, code 220 */
+function listBody(offsets: ReadonlyMap<MessageQueue, number>): Buffer {
+  return Buffer.from(JSON.stringify({ offsetTable: [...offsets].map(([queue, offset]) => ({ ...queue, offset })) }))
 }
 
 interface ResetRequest {

@@ -42,7 +42,7 @@ export interface SendPolicies {
 }
 
 /** Header of a send, whichever names it came under. remoting.md §6 */
-interface SendHeader {
+export interface SendHeader {
   readonly topic: string
   readonly defaultTopic: string
   readonly defaultTopicQueueNums: number
@@ -92,8 +92,9 @@ export class GeneralSend {
     }
   }
 
-  private async storeMessages(command: RemotingCommand, peer: Peer): Promise<Reply> {
-    const header = readHeader(command)
+  /** Stores what a request of these codes, or a reply, carries. @throws Refusal; MillraceError of the store */
+  async storeMessages(command: RemotingCommand, peer: Peer): Promise<Reply> {
+    const header = readSendHeader(command)
     const check = validateTopic(header.topic)
     if (!check.ok) throw new Refusal(ResponseCode.INVALID_PARAMETER, check.reason)
     const body = command.body
@@ -231,7 +232,7 @@ function success(queueId: number, first: Appended, ids: readonly string[], trans
   }
 }
 
-function readHeader(command: RemotingCommand): SendHeader {
+export function readSendHeader(command: RemotingCommand): SendHeader {
   const isV2 = command.code !== RequestCode.SEND_MESSAGE
   const name = (v1: string, v2: string): string => (isV2 && command.extFields[v2] !== undefined ? v2 : v1)
   return {
