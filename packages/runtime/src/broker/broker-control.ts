@@ -4,9 +4,10 @@ import {
   assert,
   DEFAULT_DELAY_LEVELS,
   parseDelayLevels,
+  RequestCode,
   type TopicConfig,
 } from '@millrace/core'
-import type { MessageStore, MetadataStore } from '@millrace/storage'
+import type { MessageStore, MessageToAppend, MetadataStore } from '@millrace/storage'
 import type { BrokerConfig } from '../config/index.js'
 import type { NameserverMessage } from '../nameserver/nameserver.js'
 import { type Answer, type Handler, handlerOf } from '../requests/answer.js'
@@ -32,6 +33,9 @@ import { SystemTopics } from './topics/system-topics.js'
 import { TopicAdmin } from './topics/topic-admin.js'
 import { TopicTable } from './topics/topic-table.js'
 import { TOPIC_REQUESTS, Topics, topicsBehavior } from './topics/topics.js'
+import { recoverHalves, type TransactionRecord } from './transaction/half-recovery.js'
+import { TransactionCounters } from './transaction/transaction-counters.js'
+import { transactions } from './transaction/transactions.js'
 
 export interface BrokerControlOptions {
   readonly system: ActorSystem
@@ -53,6 +57,8 @@ export interface BrokerControl {
   readonly topicTable: TopicTable
   readonly groups: Groups
   readonly delay: DelaySchedule
+  /** Figures about transactions. */
+  readonly transactions: TransactionCounters
   /** Where a message for a retry topic goes; the topic exists then. @see retryTarget */
   retryTarget(topic: string, reconsumeTimes: number, maxReconsumeTimes: number | undefined): Promise<string>
   /**
@@ -138,6 +144,22 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
   for (const code of TOPIC_REQUESTS) handlers.set(code, request => topicsActor.tell({ kind: 'request', request }))
   for (const [code, answer] of answers) handlers.set(code, handlerOf(answer))
 
+  const transactionTable = metadata.table<TransactionRecord>('transactions')
+  const counters = new TransactionCounters()
+  const recovered = recoverHalves(store, transactionTable, config.mapedFileSizeCommitLog)
+  const transactionsOptions = {
+    config,
+    store,
+    table: transactionTable,
+    producers: groups.producers,
+    topics,
+    counters,
+    placed: (message: MessageToAppend) => delay.schedule(message),
+  }
+  const transactionsActor = system.spawn('transactions', transactions(transactionsOptions, recovered), { supervision })
+  handlers.set(RequestCode.END_TRANSACTION, request => transactionsActor.tell({ kind: 'end', request }))
+  handlers.set(RequestCode.RESUME_CHECK_HALF_MESSAGE, request => transactionsActor.tell({ kind: 'resume', request }))
+
   let delivery: ActorRef<DeliveryMessage> | undefined
   return {
     handlers,
@@ -145,6 +167,7 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
     topicTable,
     groups,
     delay,
+    transactions: counters,
     retryTarget: (topic, reconsumeTimes, maxReconsumeTimes) =>
       retryTarget({ clock, locks, subscriptionGroups, topics }, topic, reconsumeTimes, maxReconsumeTimes),
     async start(port) {
@@ -161,8 +184,9 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
       registrar.stop()
       const ended = delivery?.ask<void>(reply => ({ kind: 'stop', reply }), STOP_DEADLINE_MS)
       delivery = undefined
+      const settled = transactionsActor.ask<void>(reply => ({ kind: 'stop', reply }), STOP_DEADLINE_MS)
       // What fails here has been reported by its store, and costs repeats at most: stopping goes on.
-      await Promise.allSettled([ended, offsets.flush()])
+      await Promise.allSettled([ended, settled, offsets.flush()])
     },
   }
 }

@@ -8,6 +8,7 @@ import { PULL_REQUESTS, PullPath } from '../broker/pull/pull-path.js'
 import { RETENTION_REQUESTS, type RetentionMessage, retention } from '../broker/retention/retention.js'
 import { GeneralSend, SEND_REQUESTS } from '../broker/send/general-send.js'
 import { SendPath } from '../broker/send/send-path.js'
+import { halfOf } from '../broker/transaction/half-message.js'
 import type { BrokerConfig } from '../config/index.js'
 import type { FrameServer } from '../listener/connection.js'
 import { type Handler, handlerOf } from '../requests/answer.js'
@@ -48,6 +49,7 @@ export class DataPath {
     const pull = new PullPath(config, store, control.topics, control.groups.pull, environment, counters)
     const policies = {
       delayed: control.delay.schedule.bind(control.delay),
+      half: halfOf,
       retried: (topic: string, tries: number, triesMax: number | undefined) =>
         control.retryTarget(topic, tries, triesMax),
     }

@@ -23,8 +23,12 @@ const CHANGEABLE: ReadonlySet<keyof BrokerConfig> = new Set<keyof BrokerConfig>(
   'longPollingEnable',
   'maxTransferCountOnMessageInMemory',
   'notifyConsumerIdsChangedEnable',
+  'rejectTransactionMessage',
   'shortPollingTimeMills',
   'traceOn',
+  'transactionCheckInterval',
+  'transactionCheckMax',
+  'transactionTimeOut',
 ])
 
 /** Requests about the configuration, by code. behaviour.md §18, §22 */

@@ -23,6 +23,7 @@ import { booleanField, integerField, optionalIntegerField, textField } from '../
 import type { BrokerCounters } from '../counters.js'
 import type { Topic } from '../topics/topic.js'
 import type { Topics } from '../topics/topics.js'
+import { isTransactional } from '../transaction/half-message.js'
 
 /** Codes of producers' sends. */
 export const SEND_REQUESTS: readonly number[] = [
@@ -37,12 +38,15 @@ const WRITABLE = 2
 export interface SendPolicies {
   /** Where a message with DELAY > 0 is kept until it is due. */
   delayed(message: MessageToAppend, level: number): MessageToAppend
+  /** What is stored of a message with TRAN_MSG=true until its producer commits it. */
+  half(message: MessageToAppend, producerGroup: string): MessageToAppend
   /** Retry topics: the dead-letter topic instead, when the message was consumed too often. @throws Refusal 26 */
   retried(topic: string, reconsumeTimes: number, maxReconsumeTimes: number | undefined): string | Promise<string>
 }
 
 /** Header of a send, whichever names it came under. remoting.md §6 */
 export interface SendHeader {
+  readonly producerGroup: string
   readonly topic: string
   readonly defaultTopic: string
   readonly defaultTopicQueueNums: number
@@ -124,10 +128,20 @@ export class GeneralSend {
     const sent = parseProperties(header.properties)
     // A dead letter is not delayed any more.
     if (target !== header.topic && target.startsWith(DLQ_TOPIC_PREFIX)) delete sent[PropertyName.DELAY]
+    const isHalf = isTransactional(sent, header.reconsumeTimes)
+    if (isHalf && this.config.rejectTransactionMessage)
+      throw new Refusal(
+        ResponseCode.NO_PERMISSION,
+        `the broker[${this.config.brokerName}] sending transaction message is forbidden`,
+      )
     const message = this.message(header, topic.name, queueId, body, sent, peer)
     const properties = parseProperties(message.properties)
     const level = Number(properties[PropertyName.DELAY] ?? 0)
-    const stored = level > 0 ? this.policies.delayed(message, level) : message
+    const stored = isHalf
+      ? this.policies.half(message, header.producerGroup)
+      : level > 0
+        ? this.policies.delayed(message, level)
+        : message
     const appended = await this.store.append(stored)
     this.counters.put(topic, 1, appended.sizeBytes)
     return success(
@@ -147,6 +161,11 @@ export class GeneralSend {
       const properties = parseProperties(inner.properties)
       if (Number(properties[PropertyName.DELAY] ?? 0) > 0)
         throw new Refusal(ResponseCode.MESSAGE_ILLEGAL, 'messages of a batch may not be delayed; send them one by one')
+      if (isTransactional(properties, header.reconsumeTimes))
+        throw new Refusal(
+          ResponseCode.MESSAGE_ILLEGAL,
+          'messages of a batch may not be half messages; send them one by one',
+        )
       return this.message({ ...header, flag: inner.flag }, topic.name, queueId, inner.body, properties, peer)
     })
     const all = await Promise.all(messages.map(message => this.store.append(message)))
@@ -164,12 +183,6 @@ export class GeneralSend {
     properties: Record<string, string>,
     peer: Peer,
   ): MessageToAppend {
-    if (properties[PropertyName.TRAN_MSG]?.toLowerCase() === 'true' && !(header.reconsumeTimes > 0)) {
-      throw new Refusal(
-        ResponseCode.NO_PERMISSION,
-        `the broker[${this.config.brokerName}] sending transaction message is forbidden: this version does not serve transactions yet; send an ordinary message`,
-      )
-    }
     const timer = TIMER_PROPERTIES.find(name => properties[name] !== undefined)
     if (timer !== undefined && !(Number(properties[PropertyName.DELAY] ?? 0) > 0)) {
       throw new Refusal(
@@ -236,6 +249,7 @@ export function readSendHeader(command: RemotingCommand): SendHeader {
   const isV2 = command.code !== RequestCode.SEND_MESSAGE
   const name = (v1: string, v2: string): string => (isV2 && command.extFields[v2] !== undefined ? v2 : v1)
   return {
+    producerGroup: command.extFields[name('producerGroup', 'a')] ?? '',
     topic: textField(command, name('topic', 'b')),
     defaultTopic: command.extFields[name('defaultTopic', 'c')] ?? '',
     defaultTopicQueueNums: integerField(command, name('defaultTopicQueueNums', 'd')),
