@@ -4,10 +4,9 @@ import {
   assert,
   DEFAULT_DELAY_LEVELS,
   parseDelayLevels,
-  RequestCode,
   type TopicConfig,
 } from '@millrace/core'
-import type { MessageStore, MessageToAppend, MetadataStore } from '@millrace/storage'
+import type { MessageStore, MetadataStore } from '@millrace/storage'
 import type { BrokerConfig } from '../config/index.js'
 import type { NameserverMessage } from '../nameserver/nameserver.js'
 import { type Answer, type Handler, handlerOf } from '../requests/answer.js'
@@ -33,9 +32,8 @@ import { SystemTopics } from './topics/system-topics.js'
 import { TopicAdmin } from './topics/topic-admin.js'
 import { TopicTable } from './topics/topic-table.js'
 import { TOPIC_REQUESTS, Topics, topicsBehavior } from './topics/topics.js'
-import { recoverHalves, type TransactionRecord } from './transaction/half-recovery.js'
-import { TransactionCounters } from './transaction/transaction-counters.js'
-import { transactions } from './transaction/transactions.js'
+import { createTransactions } from './transaction/create-transactions.js'
+import type { TransactionCounters } from './transaction/transaction-counters.js'
 
 export interface BrokerControlOptions {
   readonly system: ActorSystem
@@ -144,21 +142,10 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
   for (const code of TOPIC_REQUESTS) handlers.set(code, request => topicsActor.tell({ kind: 'request', request }))
   for (const [code, answer] of answers) handlers.set(code, handlerOf(answer))
 
-  const transactionTable = metadata.table<TransactionRecord>('transactions')
-  const counters = new TransactionCounters()
-  const recovered = recoverHalves(store, transactionTable, config.mapedFileSizeCommitLog)
-  const transactionsOptions = {
-    config,
-    store,
-    table: transactionTable,
-    producers: groups.producers,
-    topics,
-    counters,
-    placed: (message: MessageToAppend) => delay.schedule(message),
-  }
-  const transactionsActor = system.spawn('transactions', transactions(transactionsOptions, recovered), { supervision })
-  handlers.set(RequestCode.END_TRANSACTION, request => transactionsActor.tell({ kind: 'end', request }))
-  handlers.set(RequestCode.RESUME_CHECK_HALF_MESSAGE, request => transactionsActor.tell({ kind: 'resume', request }))
+  const { producers } = groups
+  const placed = delay.schedule.bind(delay)
+  const transactions = createTransactions({ system, config, metadata, store, producers, topics, placed })
+  for (const [code, handler] of transactions.handlers) handlers.set(code, handler)
 
   let delivery: ActorRef<DeliveryMessage> | undefined
   return {
@@ -167,7 +154,7 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
     topicTable,
     groups,
     delay,
-    transactions: counters,
+    transactions: transactions.counters,
     retryTarget: (topic, reconsumeTimes, maxReconsumeTimes) =>
       retryTarget({ clock, locks, subscriptionGroups, topics }, topic, reconsumeTimes, maxReconsumeTimes),
     async start(port) {
@@ -184,7 +171,7 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
       registrar.stop()
       const ended = delivery?.ask<void>(reply => ({ kind: 'stop', reply }), STOP_DEADLINE_MS)
       delivery = undefined
-      const settled = transactionsActor.ask<void>(reply => ({ kind: 'stop', reply }), STOP_DEADLINE_MS)
+      const settled = transactions.stop(STOP_DEADLINE_MS)
       // What fails here has been reported by its store, and costs repeats at most: stopping goes on.
       await Promise.allSettled([ended, settled, offsets.flush()])
     },
