@@ -18,6 +18,8 @@ import { filterAnswers } from './filter/filter-answers.js'
 import { createGroups, type Groups } from './groups/groups.js'
 import { offsetFlush } from './groups/offset-flush.js'
 import { retryTarget } from './groups/retry-policy.js'
+import { assignmentAnswers } from './pop/assignment-answers.js'
+import { RequestModes } from './pop/request-modes.js'
 import { configAnswers } from './queries/config-answers.js'
 import { consumeAnswers } from './queries/consume-answers.js'
 import { messageAnswers } from './queries/message-answers.js'
@@ -90,6 +92,7 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
     registrar.announce,
     async topic => {
       offsets.removeTopic(topic)
+      metadata.receipts.forget({ topic })
       await Promise.all([store.deleteTopic(topic), offsets.flush()])
     },
   )
@@ -120,6 +123,13 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
   const figures = { clock, config, counters, store, topics: topicTable, offsets, registry, subscriptionGroups }
   const answers: [number, Answer][] = [
     ...sendBackAnswers({ config: () => config, counters, subscriptionGroups, topics, store, schedule: delay, random }),
+    ...assignmentAnswers({
+      config: () => config,
+      modes: new RequestModes(metadata.table('message-request-modes'), () => config),
+      registry,
+      subscriptionGroups,
+      topics: topicTable,
+    }),
     ...queueAnswers(store),
     ...messageAnswers(store),
     ...filterAnswers(config),

@@ -68,6 +68,22 @@ export const brokerSettings = {
   storeReplyMessageEnable: flag(true, 'Stores replies to requests in CLUSTER_REPLY_TOPIC, beside passing them on.'),
   longPollingEnable: flag(true, 'Parks a pull that finds nothing until a message arrives or its time-out passes.'),
   shortPollingTimeMills: milliseconds(1000, 'How long such a pull waits when longPollingEnable is false.'),
+  popFromRetryProbability: integer(20, { min: 0, max: 100 }, 'Percent of pops that look into the retry topic first.'),
+  popPollingSize: integer(1024, { min: 0, max: 1_000_000 }, 'Most pops that wait for one queue of one group.'),
+  maxPopPollingSize: integer(100_000, { min: 0, max: 10_000_000 }, 'Most pops that wait in the whole broker.'),
+  enableRetryTopicV2: flag(false, 'Names retry topics of pops %RETRY%group+topic instead of %RETRY%group_topic.'),
+  retrieveMessageFromPopRetryTopicV1: flag(true, 'With enableRetryTopicV2, reads the older retry topics too.'),
+  popResponseReturnActualRetryTopic: flag(false, 'Shows popped messages of retry topics under the name of that topic.'),
+  defaultMessageRequestMode: choice(['PULL', 'POP'], 'PULL', 'How groups consume whose queues the broker assigns.'),
+  defaultPopShareQueueNum: integer(
+    -1,
+    { min: -1, max: 1024 },
+    'With POP by default, how many other clients share the queues of one; -1 means all.',
+  ),
+  serverLoadBalancerEnable: flag(
+    true,
+    'Shares out queues to clients that ask for it; false gives each client all queues.',
+  ),
   maxTransferBytesOnMessageInMemory: bytes(256 * KIB, { min: KIB, max: 64 * MIB }, 'Most bytes one pull returns.'),
   maxTransferCountOnMessageInMemory: integer(32, { min: 1, max: 65_536 }, 'Most messages one pull returns.'),
   registerNameServerPeriod: milliseconds(30_000, 'How often the broker registers with the nameservers.', {

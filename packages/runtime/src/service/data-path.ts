@@ -1,9 +1,11 @@
 import { type ActorRef, type ActorSystem, type Environment, formatProperties } from '@millrace/core'
-import type { LogStore } from '@millrace/storage'
+import type { LogStore, MetadataStore } from '@millrace/storage'
 import type { BrokerControl } from '../broker/broker-control.js'
 import { REPLY_REQUESTS, replyAnswer } from '../broker/calls/reply-path.js'
 import { BrokerCounters } from '../broker/counters.js'
 import { CodeFrameServer, type HotPaths } from '../broker/frame-server.js'
+import { PopPath } from '../broker/pop/pop-path.js'
+import { popRevive } from '../broker/pop/revive.js'
 import { PULL_REQUESTS, PullPath } from '../broker/pull/pull-path.js'
 import { RETENTION_REQUESTS, type RetentionMessage, retention } from '../broker/retention/retention.js'
 import { GeneralSend, SEND_REQUESTS } from '../broker/send/general-send.js'
@@ -19,7 +21,9 @@ export class DataPath {
   readonly counters: BrokerCounters
   /** Port under which clients reach the broker; part of message ids. */
   brokerPort = 0
-  private paths: (HotPaths & { readonly general: GeneralSend; readonly reply: Handler }) | undefined
+  private paths:
+    | (HotPaths & { readonly general: GeneralSend; readonly reply: Handler; readonly pop: PopPath })
+    | undefined
   private retention: ActorRef<RetentionMessage> | undefined
 
   constructor(
@@ -31,7 +35,7 @@ export class DataPath {
   }
 
   /** Connects the paths to topics, groups and delays, and retention to the store. */
-  open(control: BrokerControl, system: ActorSystem): void {
+  open(control: BrokerControl, system: ActorSystem, metadata: MetadataStore): void {
     const { config, store, environment, counters } = this
     const added = { CLUSTER: config.brokerClusterName, MSG_REGION: config.regionId, TRACE_ON: String(config.traceOn) }
     const port = (): number => this.brokerPort
@@ -47,6 +51,11 @@ export class DataPath {
       port,
     )
     const pull = new PullPath(config, store, control.topics, control.groups.pull, environment, counters)
+    const { groups, topics } = control
+    const { offsets, receipts } = metadata
+    const popping = { config, store, receipts, offsets, topics, groups: groups.pull, environment, counters }
+    const pop = new PopPath(popping)
+    system.spawn('pop-revive', popRevive(popping), { supervision: { kind: 'resume' } })
     const policies = {
       delayed: control.delay.schedule.bind(control.delay),
       half: halfOf,
@@ -64,11 +73,14 @@ export class DataPath {
         store: (command, peer) => general.storeMessages(command, peer),
       }),
     )
-    this.paths = { send, pull, general, reply }
+    this.paths = { send, pull, general, reply, pop }
     store.addListener({
       written: position => send.written(position),
       lost: (_position, error) => send.lost(error),
-      arrived: queue => pull.arrived(queue),
+      arrived: queue => {
+        pull.arrived(queue)
+        pop.arrived(queue)
+      },
     })
     const space = () => environment.disk.space(config.storePathCommitLog || config.storePathRootDir)
     this.retention = system.spawn('retention', retention({ config, store, space }), { supervision: { kind: 'resume' } })
@@ -83,6 +95,7 @@ export class DataPath {
     for (const code of REPLY_REQUESTS) all.set(code, paths.reply)
     for (const code of PULL_REQUESTS) all.set(code, paths.pull.general)
     for (const code of RETENTION_REQUESTS) all.set(code, request => this.retention?.tell({ kind: 'request', request }))
+    for (const [code, handler] of paths.pop.handlers) all.set(code, handler)
     return new CodeFrameServer(all, paths, guard)
   }
 

@@ -91,7 +91,7 @@ async function start(
     broker: dataPath && { config: config.broker, store: dataPath.store, counters: dataPath.counters },
   })
   cleanups.push(() => control.stop())
-  if (control.broker) dataPath?.open(control.broker, system)
+  if (control.broker) dataPath?.open(control.broker, system, metadata)
 
   const security = await openSecurity({
     config: isBroker ? config.broker : config.nameserver,

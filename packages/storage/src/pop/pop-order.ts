@@ -10,6 +10,8 @@ export interface PopOrder {
   readonly offsets: readonly number[]
   /** A bit per offset that is acknowledged. */
   readonly acknowledged: number
+  /** Offsets that earlier pops handed out and that are acknowledged, although one before them is not. */
+  readonly done: readonly number[]
   /** Message (by index) → when it is visible again, where that was changed. */
   readonly visibleAt: Readonly<Record<number, number>>
   /** Offset → how often it was handed out before. */

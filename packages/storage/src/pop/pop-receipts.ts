@@ -128,12 +128,6 @@ export class PopReceipts implements FlushCompanion {
     return true
   }
 
-  /** The receipt is over, whatever is open. */
-  close(receipt: PopReceipt): void {
-    receipt.open = 0
-    this.#touch(receipt)
-  }
-
   setOrder(queue: PopQueue, order: PopOrder | undefined): void {
     queue.order = order
     this.hasChanges = true
@@ -172,10 +166,20 @@ export class PopReceipts implements FlushCompanion {
     return due
   }
 
-  /** The messages of a receipt could not be revived: it is due again. */
-  revivalFailed(receipt: PopReceipt): void {
+  /**
+   * What became of a receipt that was due: the messages at `offsets` are taken care of. False: others are not; the receipt
+   * is due again for them.
+   */
+  settle(receipt: PopReceipt, offsets: readonly number[]): boolean {
+    for (const offset of offsets) {
+      const index = receipt.indexOf(offset)
+      if (index >= 0) receipt.open = (receipt.open & ~(1 << index)) >>> 0
+    }
+    this.#touch(receipt)
+    if (receipt.open === 0) return true
     receipt.isReviving = false
     if (receipt.dueMs < this.#firstDueMs) this.#firstDueMs = receipt.dueMs
+    return false
   }
 
   /** Forgets queues: of a topic, or of a group, or of both. Their receipts have no effect any more. */
@@ -322,8 +326,10 @@ export class PopReceipts implements FlushCompanion {
 
   #removeQueue(queue: PopQueue): void {
     for (const first of [...queue.receipts.values()])
-      for (let receipt: PopReceipt | undefined = first; receipt !== undefined; receipt = receipt.next)
-        this.close(receipt)
+      for (let receipt: PopReceipt | undefined = first; receipt !== undefined; receipt = receipt.next) {
+        receipt.open = 0
+        this.#touch(receipt)
+      }
     this.#byNumber.delete(queue.number)
     queue.isNew = false
     this.#removedQueues.push(queue)

@@ -12,7 +12,8 @@ export interface ExtraInfo {
   readonly retryFlag: string
   readonly brokerName: string
   readonly queueId: number
-  readonly queueOffset: number
+  /** Old clients leave it out. */
+  readonly queueOffset: number | undefined
 }
 
 /** Revive queue id that marks an ordered pop. */
@@ -20,16 +21,17 @@ export const ORDERED_REVIVE_QUEUE = 999
 
 export function formatExtraInfo(info: ExtraInfo): string {
   const { checkpointOffset, popTime, invisibleTime, reviveQueueId, retryFlag, brokerName, queueId, queueOffset } = info
-  return `${checkpointOffset} ${popTime} ${invisibleTime} ${reviveQueueId} ${retryFlag} ${brokerName} ${queueId} ${queueOffset}`
+  return `${checkpointOffset} ${popTime} ${invisibleTime} ${reviveQueueId} ${retryFlag} ${brokerName} ${queueId}${queueOffset === undefined ? '' : ` ${queueOffset}`}`
 }
 
 /** Undefined when the text is no receipt. */
 export function parseExtraInfo(text: string): ExtraInfo | undefined {
   const parts = text.split(' ')
-  if (parts.length !== 8 || parts[4] === '' || parts[5] === '') return undefined
+  if ((parts.length !== 8 && parts.length !== 7) || parts[4] === '' || parts[5] === '') return undefined
   const [checkpointOffset, popTime, invisibleTime, reviveQueueId] = parts.slice(0, 4).map(integer)
-  const [queueId, queueOffset] = parts.slice(6).map(integer)
-  if ([checkpointOffset, popTime, invisibleTime, reviveQueueId, queueId, queueOffset].some(Number.isNaN))
+  const queueId = integer(parts[6])
+  const queueOffset = parts.length === 8 ? integer(parts[7]) : undefined
+  if ([checkpointOffset, popTime, invisibleTime, reviveQueueId, queueId, queueOffset ?? 0].some(Number.isNaN))
     return undefined
   return {
     checkpointOffset,

@@ -44,7 +44,7 @@ function queryReply({ offsets, store }: OffsetOptions, { command }: RemotingRequ
 }
 
 /** Nothing of the queue has been deleted, and its first message is recent, or there is none yet. */
-function isYoung(store: OffsetOptions['store'], topic: string, queueId: number): boolean {
+export function isYoung(store: OffsetOptions['store'], topic: string, queueId: number): boolean {
   if (store.minOffset(topic, queueId) > 0) return false
   const first = store.entry(topic, queueId, 0)
   return first === undefined ? store.maxOffset(topic, queueId) === 0 : store.logEnd - first.position < YOUNG_LOG_BYTES

@@ -1,0 +1,258 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  decodeFrame,
+  decodeMessages,
+  type Environment,
+  encodeRequest,
+  FrameReader,
+  formatExtraInfo,
+  formatProperties,
+  memoryNet,
+  type NetConnection,
+  parseOffsetInfo,
+  parseProperties,
+  type RemotingCommand,
+  RequestCode,
+  type Serialization,
+  type StoredMessage,
+} from '@millrace/core'
+import { nodeEnvironment } from '@millrace/core/node'
+import { type Service, startService } from '@millrace/runtime'
+import { loadConfig } from '@millrace/runtime/config'
+
+export interface PopOptions {
+  readonly queueId?: number
+  readonly max?: number
+  readonly invisibleMs?: number
+  readonly pollMs?: number
+  readonly initMode?: number
+  readonly order?: boolean
+  readonly exp?: string
+  readonly expType?: string
+  readonly attemptId?: string
+  readonly bornTime?: number
+  readonly serialization?: Serialization
+}
+
+/** A message as a consumer has it, with its handle. */
+export interface Popped {
+  readonly message: StoredMessage
+  readonly text: string
+  readonly handle: string
+  readonly properties: Readonly<Record<string, string>>
+}
+
+/** A broker of its own with a clock that tests move forward, and one raw connection to it. */
+export class PopBroker {
+  readonly directory = mkdtempSync(join(tmpdir(), 'millrace-pop-'))
+  private aheadMs = 0
+  private environment: Environment
+  private service!: Service
+  private net!: NetConnection
+  private readonly waiting = new Map<number, (answer: RemotingCommand) => void>()
+  private opaque = 0
+
+  private constructor(private readonly settings: Readonly<Record<string, unknown>>) {
+    const real = nodeEnvironment()
+    const clock = { now: () => real.clock.now() + this.aheadMs, monotonic: () => real.clock.monotonic() }
+    this.environment = { ...real, clock, net: memoryNet(real.scheduler) }
+  }
+
+  static async start(settings: Readonly<Record<string, unknown>> = {}): Promise<PopBroker> {
+    const broker = new PopBroker(settings)
+    await broker.open()
+    return broker
+  }
+
+  private async open(): Promise<void> {
+    const config = {
+      storePathRootDir: this.directory,
+      'broker.listenPort': 0,
+      'nameserver.listenPort': 0,
+      flushDiskType: 'ASYNC_FLUSH',
+      mapedFileSizeCommitLog: 64 * 1024 * 1024,
+      ...this.settings,
+    }
+    const flags = Object.entries(config).map(([key, value]) => ({ key, value, origin: 'test' }))
+    this.service = await startService(loadConfig({ flags }), this.environment)
+    const [host, port] = this.service.addresses.broker!.split(':')
+    this.net = await this.environment.net.connect({ host: host!, port: Number(port) })
+    const reader = new FrameReader()
+    this.net.start({
+      data: chunk => {
+        reader.feed(chunk)
+        while (reader.next()) {
+          const frame = Buffer.from(reader.buffer.subarray(reader.start, reader.end))
+          const decoded = decodeFrame(frame, 0, frame.length)
+          if (decoded.ok) this.waiting.get(decoded.command.opaque)?.(decoded.command)
+        }
+      },
+      drain: () => {},
+      close: () => {},
+    })
+  }
+
+  get now(): number {
+    return this.environment.clock.now()
+  }
+
+  /** Time passes for the broker. */
+  pass(durationMs: number): void {
+    this.aheadMs += durationMs
+  }
+
+  async restart(): Promise<void> {
+    await this.service.stop()
+    await this.open()
+  }
+
+  async stop(): Promise<void> {
+    await this.service.stop()
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  ask(
+    code: number,
+    fields: Readonly<Record<string, string | number | boolean | undefined>>,
+    body?: Uint8Array,
+    serialization: Serialization = 'JSON',
+  ): Promise<RemotingCommand> {
+    const opaque = ++this.opaque
+    const extFields = Object.fromEntries(
+      Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+    )
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no answer to ${code}`)), 10_000)
+      this.waiting.set(opaque, answer => {
+        clearTimeout(timer)
+        this.waiting.delete(opaque)
+        resolve(answer)
+      })
+      this.net.write(encodeRequest({ code, opaque, extFields, body, serialization }))
+    })
+  }
+
+  async createTopic(topic: string, queues = 1): Promise<void> {
+    await this.ask(RequestCode.UPDATE_AND_CREATE_TOPIC, {
+      topic,
+      defaultTopic: 'TBW102',
+      readQueueNums: queues,
+      writeQueueNums: queues,
+      perm: 6,
+      topicFilterType: 'SINGLE_TAG',
+      order: false,
+    })
+  }
+
+  async send(topic: string, text: string, properties: Record<string, string> = {}, queueId = 0): Promise<void> {
+    const fields = {
+      a: 'p',
+      b: topic,
+      c: 'TBW102',
+      d: 1,
+      e: queueId,
+      f: 0,
+      g: 1,
+      h: 0,
+      i: formatProperties({ UNIQ_KEY: text, ...properties }),
+      j: 0,
+      k: false,
+      m: false,
+    }
+    const answer = await this.ask(RequestCode.SEND_MESSAGE_V2, fields, Buffer.from(text))
+    if (answer.code !== 0) throw new Error(`send was answered ${answer.code}: ${answer.remark}`)
+  }
+
+  popRaw(group: string, topic: string, options: PopOptions = {}): Promise<RemotingCommand> {
+    return this.ask(
+      RequestCode.POP_MESSAGE,
+      {
+        consumerGroup: group,
+        topic,
+        queueId: options.queueId ?? -1,
+        maxMsgNums: options.max ?? 32,
+        invisibleTime: options.invisibleMs ?? 60_000,
+        pollTime: options.pollMs ?? 0,
+        bornTime: options.bornTime ?? this.now,
+        initMode: options.initMode ?? 0,
+        order: options.order ?? false,
+        exp: options.exp,
+        expType: options.expType,
+        attemptId: options.attemptId,
+      },
+      undefined,
+      options.serialization,
+    )
+  }
+
+  /** Messages of a pop that found some, or none when it found none. */
+  async pop(group: string, topic: string, options: PopOptions = {}): Promise<Popped[]> {
+    return popped(await this.popRaw(group, topic, options))
+  }
+
+  /** Pops until messages come: revival takes a moment of real time. */
+  async popSoon(group: string, topic: string, options: PopOptions = {}): Promise<Popped[]> {
+    for (const deadline = performance.now() + 8_000; performance.now() < deadline; ) {
+      const found = await this.pop(group, topic, { pollMs: 200, ...options })
+      if (found.length > 0) return found
+    }
+    throw new Error(`nothing came to ${group} from ${topic}`)
+  }
+
+  ack(group: string, { handle, message }: Popped): Promise<RemotingCommand> {
+    return this.ask(RequestCode.ACK_MESSAGE, this.named(group, handle, message))
+  }
+
+  change(group: string, { handle, message }: Popped, invisibleTime: number): Promise<RemotingCommand> {
+    return this.ask(RequestCode.CHANGE_MESSAGE_INVISIBLETIME, { ...this.named(group, handle, message), invisibleTime })
+  }
+
+  /** Fields that name one popped message; the topic is the one it is stored in. */
+  named(group: string, handle: string, { queueOffset, topic }: StoredMessage): Record<string, string | number> {
+    const parts = handle.split(' ')
+    const real = parts[4] === '0' ? topic : `%RETRY%${group}${parts[4] === '1' ? '_' : '+'}${topic}`
+    return { consumerGroup: group, topic: real, queueId: parts[6]!, extraInfo: handle, offset: queueOffset }
+  }
+
+  async committed(group: string, topic: string, queueId = 0): Promise<number> {
+    const answer = await this.ask(RequestCode.QUERY_CONSUMER_OFFSET, { consumerGroup: group, topic, queueId })
+    return Number(answer.extFields['offset'])
+  }
+}
+
+/** Does what clients do: builds the handle of each message from the header. */
+export function popped(answer: RemotingCommand): Popped[] {
+  if (answer.code === 210) return []
+  if (answer.code !== 0) throw new Error(`pop was answered ${answer.code}: ${answer.remark}`)
+  const decoded = decodeMessages(answer.body ?? Buffer.alloc(0))
+  if (!decoded.ok) throw new Error(decoded.reason)
+  const { invisibleTime, msgOffsetInfo, popTime, reviveQid, startOffsetInfo } = answer.extFields
+  const starts = parseOffsetInfo(startOffsetInfo ?? '')!
+  const offsets = parseOffsetInfo(msgOffsetInfo ?? '')!
+  return decoded.messages.map(message => {
+    const properties = parseProperties(message.properties)
+    const flag = properties['POP_CK']?.split(' ')[4] ?? '0'
+    const isMine = (entry: { retryFlag: string; queue: string }): boolean =>
+      entry.retryFlag === flag && entry.queue === String(message.queueId)
+    if (!offsets.find(isMine)?.offsets.includes(message.queueOffset)) throw new Error('msgOffsetInfo leaves one out')
+    const handle =
+      properties['POP_CK'] ??
+      formatExtraInfo({
+        checkpointOffset: starts.find(isMine)!.offsets[0]!,
+        popTime: Number(popTime),
+        invisibleTime: Number(invisibleTime),
+        reviveQueueId: Number(reviveQid),
+        retryFlag: flag,
+        brokerName: 'broker-a',
+        queueId: message.queueId,
+        queueOffset: message.queueOffset,
+      })
+    return { message, text: message.body.toString(), handle, properties }
+  })
+}
+
+export function texts(found: readonly Popped[]): string[] {
+  return found.map(({ text }) => text)
+}
