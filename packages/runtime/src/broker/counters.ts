@@ -88,6 +88,14 @@ export class BrokerCounters {
     if (!meter.isSystem) now[BROKER.userMessagesIn]! += messages
   }
 
+  /** A message that was counted where it was sent to is kept in a topic of the broker meanwhile. */
+  kept(topic: Topic, bytes: number): void {
+    const { now } = this.#topics.get(topic.id) ?? this.#add(topic)
+    now[TOPIC.messages]!++
+    now[TOPIC.bytes]! += bytes
+    now[TOPIC.requests]!++
+  }
+
   refused(): void {
     this.broker.now[BROKER.sendsRefused]!++
   }

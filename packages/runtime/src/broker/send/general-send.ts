@@ -144,6 +144,8 @@ export class GeneralSend {
         : message
     const appended = await this.store.append(stored)
     this.counters.put(topic, 1, appended.sizeBytes)
+    const kept = stored.topic === topic.name ? undefined : this.topics.find(stored.topic)
+    if (kept) this.counters.kept(kept, appended.sizeBytes)
     return success(
       queueId,
       appended,
