@@ -22,7 +22,16 @@ export { type MemoryNetOptions, memoryNet } from './net/memory-net.js'
 export type { Clock } from './ports/clock.js'
 export type { Disk, FileDescriptor } from './ports/disk.js'
 export type { Environment } from './ports/environment.js'
-export type { Net, NetAddress, NetConnection, NetEvents, NetListener } from './ports/net.js'
+export type {
+  Net,
+  NetAddress,
+  NetConnection,
+  NetEvents,
+  NetListener,
+  TlsClient,
+  TlsServer,
+  TlsServerIdentity,
+} from './ports/net.js'
 export type { Random } from './ports/random.js'
 export type { Cancel, Scheduler } from './ports/scheduler.js'
 export { type Credentials, isSignedBy, sign, signedBytes, signedFields } from './protocol/acl/signature.js'

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import { assert } from '../assert.js'
 import { MillraceError } from '../errors.js'
-import type { NetAddress, NetConnection, NetEvents } from '../ports/net.js'
+import type { NetAddress, NetConnection, NetEvents, TlsServer } from '../ports/net.js'
+import { isTlsHello, secureAccepted } from './node-tls.js'
 
 /** Bytes waiting in the process for one peer before `write` says that it is slow. */
 export const WRITE_BYTES_HIGH = 256 * 1024
@@ -9,28 +10,40 @@ export const WRITE_BYTES_HIGH = 256 * 1024
 /** A peer that does not close its side after our `end` is cut off then. */
 const END_LINGER_MS = 1_000
 
-/** A TCP connection. States: waiting for `start` → started → closed; the socket stays paused until `start`. */
+/**
+ * A TCP connection, with or without TLS. States: waiting for `start` → started → closed; the socket stays paused until
+ * `start`. One that may be TLS finds out by its first byte.
+ */
 export class NodeConnection implements NetConnection {
   readonly local: NetAddress
   readonly remote: NetAddress
-  readonly #socket: Socket
+  #socket: Socket
   readonly #emitsData: boolean
   #events: NetEvents | undefined
   #isBlocked = false
   #isClosed = false
   #error: Error | undefined
+  /** Set until the first byte has come. */
+  #tls: TlsServer | undefined
 
   /** `emitsData`: the socket has no `onread`; chunks come as 'data' events. Otherwise the owner calls `receive`. */
-  constructor(socket: Socket, emitsData: boolean) {
+  constructor(socket: Socket, emitsData: boolean, tls?: TlsServer) {
     this.#socket = socket
     this.#emitsData = emitsData
+    this.#tls = tls
     this.local = { host: socket.localAddress ?? '', port: socket.localPort ?? 0 }
     this.remote = { host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
     socket.setNoDelay(true)
+    this.#listenTo(socket)
+  }
+
+  #listenTo(socket: Socket): void {
     socket.on('error', error => {
       this.#error = error
     })
-    socket.once('close', () => this.#close())
+    socket.once('close', () => {
+      if (socket === this.#socket) this.#close()
+    })
     socket.on('drain', () => this.#drained())
   }
 
@@ -39,7 +52,35 @@ export class NodeConnection implements NetConnection {
   }
 
   receive(chunk: Buffer): void {
-    this.#events?.data(chunk)
+    if (this.#tls === undefined) this.#events?.data(chunk)
+    else this.#begin(chunk, this.#tls)
+  }
+
+  /** Takes the first bytes of a connection that may be TLS. */
+  #begin(chunk: Buffer, tls: TlsServer): void {
+    this.#tls = undefined
+    if (!isTlsHello(chunk)) {
+      if (tls.mode === 'permissive') this.#events?.data(chunk)
+      else this.destroy()
+      return
+    }
+    const plain = this.#socket
+    plain.pause()
+    plain.removeAllListeners('data')
+    // Not inside the read callback of the very handle that TLS takes over; the chunk is only valid until then.
+    const hello = Buffer.from(chunk)
+    setImmediate(() => {
+      if (plain.destroyed) return
+      try {
+        const secure = secureAccepted(plain, hello, tls)
+        this.#socket = secure
+        this.#listenTo(secure)
+        secure.on('data', (bytes: Buffer) => this.#events?.data(bytes))
+      } catch (error) {
+        this.#error = error as Error
+        plain.destroy()
+      }
+    })
   }
 
   start(events: NetEvents): void {

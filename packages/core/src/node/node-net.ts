@@ -1,8 +1,9 @@
 import { createServer, Socket } from 'node:net'
 import { MillraceError } from '../errors.js'
-import type { Net, NetAddress, NetConnection, NetListener } from '../ports/net.js'
+import type { Net, NetAddress, NetConnection, NetListener, TlsClient, TlsServer } from '../ports/net.js'
 import { NodeConnection, WRITE_BYTES_HIGH } from './node-connection.js'
 import { onreadOption, rebuildWithOnread } from './node-onread.js'
+import { connectSecurely } from './node-tls.js'
 
 /** Connections the kernel completes before we accept them. */
 const ACCEPT_BACKLOG = 4096
@@ -10,9 +11,13 @@ const ACCEPT_BACKLOG = 4096
 /** TCP. */
 export const nodeNet: Net = { listen, connect }
 
-function listen(address: NetAddress, onConnection: (connection: NetConnection) => void): Promise<NetListener> {
+function listen(
+  address: NetAddress,
+  onConnection: (connection: NetConnection) => void,
+  { tls }: { readonly tls?: TlsServer | undefined } = {},
+): Promise<NetListener> {
   const server = createServer({ pauseOnConnect: true, highWaterMark: WRITE_BYTES_HIGH }, accepted =>
-    onConnection(wrapAccepted(accepted)),
+    onConnection(wrapAccepted(accepted, tls)),
   )
   return new Promise((resolve, reject) => {
     server.once('error', error => reject(listenError(address, error)))
@@ -33,42 +38,47 @@ function listen(address: NetAddress, onConnection: (connection: NetConnection) =
   })
 }
 
-function wrapAccepted(accepted: Socket): NetConnection {
+function wrapAccepted(accepted: Socket, tls: TlsServer | undefined): NetConnection {
   let connection: NodeConnection | undefined
   const rebuilt = rebuildWithOnread(accepted, chunk => connection?.receive(chunk))
-  connection = new NodeConnection(rebuilt ?? accepted, rebuilt === undefined)
+  connection = new NodeConnection(rebuilt ?? accepted, rebuilt === undefined, tls)
   return connection
 }
 
-function connect(address: NetAddress, options: { readonly timeoutMs?: number } = {}): Promise<NetConnection> {
+function connect(
+  address: NetAddress,
+  options: { readonly timeoutMs?: number; readonly tls?: TlsClient | undefined } = {},
+): Promise<NetConnection> {
   return new Promise((resolve, reject) => {
     let connection: NodeConnection | undefined
     const socketOptions = {
       onread: onreadOption(chunk => connection?.receive(chunk)),
       writableHighWaterMark: WRITE_BYTES_HIGH,
     }
-    const socket = new Socket(socketOptions as object)
+    const { tls } = options
+    const socket = tls ? connectSecurely(address, tls) : new Socket(socketOptions as object)
     let timer: NodeJS.Timeout | undefined
     const fail = (reason: string, cause?: Error): void => {
       clearTimeout(timer)
       socket.destroy()
       const where = `${address.host}:${address.port}`
-      const message = `cannot connect to ${where}: ${reason}; check that the server runs and the address is right`
+      const hint = tls ? 'whether it speaks TLS and its certificate is one you believe' : 'the address is right'
+      const message = `cannot connect to ${where}: ${reason}; check that the server runs and ${hint}`
       reject(new MillraceError('CONNECT_FAILED', message, { cause }))
     }
     const failed = (error: Error): void => fail(error.message, error)
     if (options.timeoutMs !== undefined)
       timer = setTimeout(() => fail(`no answer within ${options.timeoutMs} ms`), options.timeoutMs)
     socket.once('error', failed)
-    socket.once('connect', () => {
+    socket.once(tls ? 'secureConnect' : 'connect', () => {
       clearTimeout(timer)
-      connection = new NodeConnection(socket, false)
+      connection = new NodeConnection(socket, tls !== undefined)
       socket.removeListener('error', failed)
       resolve(connection)
     })
     // Paused before it is connected, so that nothing is read until the owner calls `start`.
     socket.pause()
-    socket.connect({ host: address.host, port: address.port })
+    if (!tls) socket.connect({ host: address.host, port: address.port })
   })
 }
 

@@ -7,11 +7,22 @@ import type { Net, NetConnection, NetEvents } from '../../src/ports/net.js'
 const LOCAL = { host: '127.0.0.1', port: 0 }
 const NETS: readonly (readonly [string, () => Net])[] = [
   ['tcp', () => nodeNet],
+  ['tcp that may be tls', () => withTls('plain')],
+  ['tls', () => withTls('tls')],
   ['memory', () => memoryNet(nodeScheduler)],
   ['memory with latency', () => memoryNet(nodeScheduler, { latencyMs: 1 })],
 ]
 
-describe.each(NETS)('%s net', (_name, make) => {
+function withTls(client: 'plain' | 'tls'): Net {
+  const server = { mode: 'permissive', identity: () => undefined } as const
+  return {
+    listen: (address, onConnection) => nodeNet.listen(address, onConnection, { tls: server }),
+    connect: (address, options) =>
+      nodeNet.connect(address, { ...options, ...(client === 'tls' && { tls: { isChecked: false } }) }),
+  }
+}
+
+describe.each(NETS)('%s net', (name, make) => {
   it('carries bytes both ways and closes each end once', async () => {
     await using pair = await connected(make())
     const { client, server } = pair
@@ -32,7 +43,8 @@ describe.each(NETS)('%s net', (_name, make) => {
     expect(pair.server.connection.remote).toEqual(pair.client.connection.local)
   })
 
-  it('keeps what arrives before start', async () => {
+  // The handshake of TLS begins with start, and connecting ends with the handshake.
+  it.skipIf(name === 'tls')('keeps what arrives before start', async () => {
     const net = make()
     let accepted: NetConnection | undefined
     const listener = await net.listen(LOCAL, connection => {

@@ -8,11 +8,12 @@ const USER_CODES = { first: 3001, last: 3010 }
 
 /** What is wrong with the listener and with the switches of security, as sentences. */
 export function checkSecurity(config: NameserverConfig | BrokerConfig): string[] {
-  return [...checkListener(config), ...checkSwitches(config), ...checkTexts(config)]
+  return [...checkListener(config), ...checkSwitches(config), ...checkTls(config), ...checkTexts(config)]
 }
 
 function checkListener(config: NameserverConfig | BrokerConfig): string[] {
-  const isGuarded = config.authenticationEnabled || config.aclEnable
+  const needsCertificate = config.tlsServerMode === 'enforcing' && config.tlsServerNeedClientAuth === 'require'
+  const isGuarded = config.authenticationEnabled || config.aclEnable || needsCertificate
   if (config.insecure || isGuarded || LOOPBACK.test(config.bindAddress)) return []
   return [
     `bindAddress "${config.bindAddress}" would let anyone on the network in, as authentication is off; keep 127.0.0.1, ` +
@@ -33,6 +34,21 @@ function checkSwitches(config: NameserverConfig | BrokerConfig): string[] {
   if (config.migrateAuthFromV1Enabled && !config.authenticationEnabled)
     problems.push(
       'migrateAuthFromV1Enabled=true creates users that nobody asks for; set authenticationEnabled=true too',
+    )
+  return problems
+}
+
+function checkTls(config: NameserverConfig | BrokerConfig): string[] {
+  const problems: string[] = []
+  const hasCertificate = config.tlsServerCertPath !== ''
+  if (hasCertificate !== (config.tlsServerKeyPath !== ''))
+    problems.push('tlsServerCertPath and tlsServerKeyPath go together; set both')
+  if (config.tlsServerMode === 'enforcing' && !hasCertificate && !config.tlsTestModeEnable)
+    problems.push('tlsServerMode=enforcing needs a certificate: set tlsServerCertPath and tlsServerKeyPath')
+  if (config.tlsServerNeedClientAuth === 'none') return problems
+  if (!config.tlsServerAuthClient || config.tlsServerTrustCertPath === '' || !hasCertificate)
+    problems.push(
+      `tlsServerNeedClientAuth=${config.tlsServerNeedClientAuth} without checking is no authentication; set tlsServerAuthClient=true, tlsServerTrustCertPath, tlsServerCertPath and tlsServerKeyPath`,
     )
   return problems
 }

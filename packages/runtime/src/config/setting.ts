@@ -105,7 +105,12 @@ export function pattern(
   return { schema, initial, doc, expected, ...extras }
 }
 
-export function choice<const T extends string>(choices: readonly T[], initial: NoInfer<T>, doc: string): Setting<T> {
+export function choice<const T extends string>(
+  choices: readonly T[],
+  initial: NoInfer<T>,
+  doc: string,
+  extras: Extras = {},
+): Setting<T> {
   const schema = v.pipe(v.unknown(), v.picklist(choices))
-  return { schema, initial, doc, expected: choices.join(' or ') }
+  return { schema, initial, doc, expected: choices.join(' or '), ...extras }
 }

@@ -1,5 +1,6 @@
 import { securitySettings } from './security-settings.js'
 import { flag, text } from './setting.js'
+import { tlsSettings } from './tls-settings.js'
 
 const HOST_PORT = String.raw`(\[[0-9a-fA-F:.]+\]|[^\s:;,/]+):\d{1,5}`
 
@@ -14,4 +15,5 @@ export const listenerSettings = {
     aliases: ['dataDir'],
   }),
   ...securitySettings,
+  ...tlsSettings,
 } as const

@@ -1,4 +1,4 @@
-import type { Environment, NetAddress, NetConnection, NetListener } from '@millrace/core'
+import type { Environment, NetAddress, NetConnection, NetListener, TlsServer } from '@millrace/core'
 import { type FrameServer, RemotingConnection } from './connection.js'
 
 export interface ListenerLimits {
@@ -24,6 +24,7 @@ export class Listener {
     private readonly environment: Environment,
     private readonly server: FrameServer,
     private readonly limits: ListenerLimits,
+    private readonly tls?: TlsServer | undefined,
   ) {
     this.scheduleIdleCheck()
   }
@@ -38,7 +39,7 @@ export class Listener {
 
   /** Listens on one more address; resolves with the one really bound. @throws MillraceError ADDRESS_IN_USE | NETWORK */
   async listen(address: NetAddress): Promise<NetAddress> {
-    const listener = await this.environment.net.listen(address, net => this.accept(net))
+    const listener = await this.environment.net.listen(address, net => this.accept(net), { tls: this.tls })
     this.listeners.push(listener)
     return listener.address
   }

@@ -7,6 +7,7 @@ import type { LoadedConfig } from '../config/index.js'
 import { createControlPlane } from '../control-plane.js'
 import { Listener } from '../listener/listener.js'
 import { openSecurity } from '../security/security.js'
+import { openTls } from '../security/tls.js'
 import { DataPath } from './data-path.js'
 import { TOKEN } from './tokens.js'
 
@@ -62,6 +63,10 @@ async function start(
 ): Promise<Service> {
   const isBroker = config.roles.includes('broker')
   const isNameserver = config.roles.includes('nameserver')
+  const listening = isBroker ? config.broker : config.nameserver
+  const onProblem = (error: MillraceError): void => notices.onSecurity?.(error)
+  const tls = openTls(listening, environment, onProblem)
+  cleanups.push(() => tls.close())
   const scope = container.createChildContainer()
   scope.register(TOKEN.config, { useValue: config })
   scope.register(TOKEN.environment, { useValue: environment })
@@ -94,22 +99,23 @@ async function start(
   if (control.broker) dataPath?.open(control.broker, system, metadata)
 
   const security = await openSecurity({
-    config: isBroker ? config.broker : config.nameserver,
+    config: listening,
     directory: isBroker ? root : join(root, 'nameserver'),
     clusterName: config.broker.brokerClusterName,
     environment,
     system,
     metadata,
-    onProblem: error => notices.onSecurity?.(error),
+    onProblem,
   })
   cleanups.push(() => security.close())
   const handlers = new Map([...control.handlers, ...security.handlers])
   const server = dataPath?.server(handlers, security.guard) ?? DataPath.without(handlers, security.guard)
-  const listener = new Listener(environment, server, {
+  const limits = {
     connectionsMax: config.broker.connectionsMax,
     frameBytesMax: config.broker.frameBytesMax,
     idleMs: config.broker.channelExpiredTimeout,
-  })
+  }
+  const listener = new Listener(environment, server, limits, tls.server)
   cleanups.push(async () => {
     await listener.stopAccepting()
     listener.closeAll()

@@ -8,6 +8,7 @@ import {
   ResponseCode,
   receive,
   setup,
+  type TlsClient,
 } from '@millrace/core'
 import type { BrokerIdentity } from '../../nameserver/registration.js'
 import { addressText } from '../../requests/address.js'
@@ -47,6 +48,7 @@ export interface LinkOptions {
   readonly periodMs: number
   /** Signs what is sent; undefined when the nameserver lets everybody in. */
   readonly credentials?: Credentials | undefined
+  readonly tls?: TlsClient | undefined
 }
 
 const CONNECT_TIMEOUT_MS = 3_000
@@ -123,11 +125,12 @@ class Link {
     if (this.#connection || this.#isConnecting) return
     this.#isConnecting = true
     const { self, environment } = this.context
-    const { credentials, nameserver } = this.options
+    const { credentials, nameserver, tls } = this.options
     let opened: WireConnection | undefined
     WireConnection.open(environment, nameserver, {
       timeoutMs: CONNECT_TIMEOUT_MS,
       credentials,
+      tls,
       // One that is lost before it is handed over is found out by its first request.
       onLost: () => {
         if (opened) self.tell({ kind: 'lost', connection: opened })

@@ -3,6 +3,7 @@ import type { BrokerConfig } from '../../config/index.js'
 import type { NameserverMessage } from '../../nameserver/nameserver.js'
 import type { LocalBroker } from '../../nameserver/registration.js'
 import { innerCredentials } from '../../security/credentials.js'
+import { clientTls } from '../../security/tls.js'
 import { type Topic, topicConfigOf } from '../topics/topic.js'
 import type { TopicTable } from '../topics/topic-table.js'
 import { type LinkMessage, nameserverLink } from './nameserver-link.js'
@@ -50,6 +51,7 @@ export class Registrar {
         }),
         LOCAL_DEADLINE_MS,
       )
+    const tls = clientTls(config, system.environment)
     for (const address of parseNameservers(config.namesrvAddr)) {
       const behavior = nameserverLink({
         nameserver: address,
@@ -59,6 +61,7 @@ export class Registrar {
         topics,
         periodMs: config.registerNameServerPeriod,
         credentials: innerCredentials(config),
+        tls,
       })
       this.#links.push(system.spawn(`nameserver-link-${address.host}:${address.port}`, behavior))
     }

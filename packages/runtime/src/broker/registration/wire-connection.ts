@@ -10,6 +10,7 @@ import {
   type NetConnection,
   type RemotingCommand,
   signedFields,
+  type TlsClient,
 } from '@millrace/core'
 
 export interface WireRequest {
@@ -22,6 +23,7 @@ export interface WireOptions {
   readonly timeoutMs: number
   /** Signs every request. */
   readonly credentials?: Credentials | undefined
+  readonly tls?: TlsClient | undefined
   readonly onLost: () => void
 }
 
@@ -67,7 +69,7 @@ export class WireConnection {
 
   /** `onLost` is called once, when the connection has ended for whatever reason. @throws MillraceError CONNECT_FAILED */
   static async open(environment: Environment, address: NetAddress, options: WireOptions): Promise<WireConnection> {
-    const net = await environment.net.connect(address, { timeoutMs: options.timeoutMs })
+    const net = await environment.net.connect(address, { timeoutMs: options.timeoutMs, tls: options.tls })
     return new WireConnection(environment, net, `${address.host}:${address.port}`, options)
   }
 
