@@ -6,6 +6,7 @@ export { encodeHost } from './log/host-bytes.js'
 export { RECORD_OVERHEAD_MAX } from './log/layout.js'
 export type { RecoveryProgress } from './log/log-recovery.js'
 export type { LogWorkerListener, LogWorkers, StartLogWorkers } from './log/log-workers.js'
+export { RecordView } from './log/record-view.js'
 export { OUTCOME, type Outcome, RecordInput } from './log/record-writer.js'
 export {
   LogStore,
@@ -14,7 +15,7 @@ export {
   type RetainLimits,
   type StoreState,
 } from './log-store.js'
-export type { Appended, MessageStore, MessageToAppend, QueueEntry } from './message-store.js'
+export type { Appended, MessageStore, MessageToAppend, QueueEntry, RecordCopy } from './message-store.js'
 export { ConsumerOffsets } from './metadata/consumer-offsets.js'
 export { MetadataStore, type MetadataStoreOptions } from './metadata/metadata-store.js'
 export { MetadataTable } from './metadata/metadata-table.js'

@@ -10,7 +10,8 @@ import { LogRing } from './log/log-ring.js'
 import type { LogWorkerListener, LogWorkers, StartLogWorkers } from './log/log-workers.js'
 import { OUTCOME, type Outcome, RECORD_EXTRA_BYTES_MAX, RecordInput, RecordWriter } from './log/record-writer.js'
 import { createSharedLog, type SharedLog, WORD } from './log/shared-log.js'
-import type { Appended, MessageStore, MessageToAppend } from './message-store.js'
+import type { Appended, MessageStore, MessageToAppend, RecordCopy } from './message-store.js'
+import { RecordCopier } from './record-copier.js'
 import { StoredMessages, type StoredParts, storeTimeOf } from './stored-messages.js'
 import { removeInBackground } from './worker/node-background-remove.js'
 import { type BackgroundSync, syncInBackground } from './worker/node-background-sync.js'
@@ -104,6 +105,7 @@ export class LogStore extends StoredMessages implements MessageStore {
   private waitingHead = 0
   private readonly parked: Parked[] = []
   private readonly input = new RecordInput()
+  private readonly copier = new RecordCopier()
   private readonly workers: LogWorkers
   private isPublishDue = false
   /** Grows with every turn that appends; records of one turn are written together. */
@@ -310,6 +312,29 @@ export class LogStore extends StoredMessages implements MessageStore {
     const appended = { position, sizeBytes, queueOffset, storeTimestamp }
     this.waiting.push({ end: position + sizeBytes, appended, resolve, reject })
     this.publishSoon()
+  }
+
+  appendCopies(copies: readonly RecordCopy[]): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const refusal = this.isClosing
+        ? new MillraceError('CLOSED', 'the message store is closing; nothing more is stored')
+        : this.refusal
+      if (refusal) {
+        reject(refusal)
+        return
+      }
+      const { clock, scheduler } = this.options.environment
+      const count = this.copier.append(copies, this, clock.now())
+      if (count === 0) {
+        // Nothing to wait for; the caller comes again when the workers have moved on.
+        scheduler.turn(() => resolve(0))
+        return
+      }
+      const { position, sizeBytes, queueOffset, storeTimestamp } = this.writer
+      const appended = { position, sizeBytes, queueOffset, storeTimestamp }
+      this.waiting.push({ end: position + sizeBytes, appended, resolve: () => resolve(count), reject })
+      this.publishSoon()
+    })
   }
 
   private park(parked: Parked): void {

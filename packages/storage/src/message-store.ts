@@ -37,6 +37,18 @@ export interface QueueEntry {
   readonly tagHash: number
 }
 
+/** A stored record to be stored once more, elsewhere. */
+export interface RecordCopy {
+  /** The whole record, as `record` gives it. */
+  readonly record: Buffer
+  readonly topic: string
+  readonly queueId: number
+  /** Property string in place of the record's own. */
+  readonly properties?: Buffer
+  /** Property pairs to add; left out when the properties would get too long. */
+  readonly added: Buffer
+}
+
 /**
  * The broker's messages: a commit log in Apache RocketMQ's format and what is derived from it.
  * A queue is named by (topic, queue id); queues that were never written to exist with offsets 0.
@@ -48,12 +60,20 @@ export interface MessageStore {
    * @throws MillraceError STORE_READ_ONLY | DISK_FULL | INVALID_ARGUMENT (over a size limit)
    */
   append(message: MessageToAppend): Promise<Appended>
+  /**
+   * Stores copies of records, in order, in this turn: the fast way for the broker's own deliveries. As many as there is room for now;
+   * resolves with their number when all of those are where the flush policy says.
+   * @throws MillraceError STORE_READ_ONLY | DISK_FULL (none counts as stored)
+   */
+  appendCopies(copies: readonly RecordCopy[]): Promise<number>
   /** First offset still stored. */
   minOffset(topic: string, queueId: number): number
   /** Offset the next message will get, of messages that consumers may see. */
   maxOffset(topic: string, queueId: number): number
   /** Entry at `offset`; undefined outside [min, max). */
   entry(topic: string, queueId: number, offset: number): QueueEntry | undefined
+  /** Up to `countMax` entries from `offset` on, of messages that consumers may see. */
+  entries(topic: string, queueId: number, offset: number, countMax: number): QueueEntry[]
   /** The record that starts at `position` (a copy); undefined when no record starts there. */
   record(position: number): Buffer | undefined
   /**
@@ -71,6 +91,8 @@ export interface MessageStore {
   storedTopics(): string[]
   /** Drops all queues of a topic from the index; the log keeps its bytes until retention takes the files. */
   deleteTopic(topic: string): Promise<void>
+  /** Up to this position `findByKey` knows every record. */
+  readonly indexed: number
   /** Position after the last record, and the first position still stored. */
   readonly logEnd: number
   readonly logBegin: number

@@ -120,6 +120,22 @@ export class StoredMessages {
     return { position: this.entryOut[0]!, sizeBytes: this.entryOut[1]!, tagHash: this.entryOut[2]! }
   }
 
+  entries(topic: string, queueId: number, offset: number, countMax: number): QueueEntry[] {
+    const queue = this.queue(this.topic(topic), queueId)
+    const count = Math.min(countMax, this.visibleOffset(queue) - offset)
+    const found: QueueEntry[] = []
+    if (offset < this.firstOffset(queue) || count <= 0) return found
+    const out = new Float64Array(count * ENTRY_NUMBERS)
+    while (found.length < count) {
+      // The newest lie in memory, older ones in the index: one read ends where the other begins.
+      const read = this.readEntries(queue, offset + found.length, count - found.length, out)
+      if (read === 0) break
+      for (let at = 0; at < read * ENTRY_NUMBERS; at += ENTRY_NUMBERS)
+        found.push({ position: out[at]!, sizeBytes: out[at + 1]!, tagHash: out[at + 2]! })
+    }
+    return found
+  }
+
   record(position: number): Buffer | undefined {
     if (
       !Number.isSafeInteger(position) ||
