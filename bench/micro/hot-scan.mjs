@@ -147,6 +147,7 @@ const reply = {
   transactionId: scratch,
   transactionIdStart: 9,
   transactionIdEnd: 41,
+  recallHandle: Buffer.alloc(0),
 }
 measure('writeSendReply, JSON', i => {
   reply.opaque = i

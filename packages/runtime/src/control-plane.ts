@@ -1,5 +1,5 @@
 import type { ActorRef, ActorSystem } from '@millrace/core'
-import type { MessageStore, MetadataStore } from '@millrace/storage'
+import type { KeyValue, MessageStore, MetadataStore } from '@millrace/storage'
 import { type BrokerControl, createBrokerControl } from './broker/broker-control.js'
 import type { BrokerCounters } from './broker/counters.js'
 import type { BrokerConfig, NameserverConfig } from './config/index.js'
@@ -13,7 +13,12 @@ export interface ControlPlaneOptions {
   readonly nameserver?: { readonly config: NameserverConfig } | undefined
   /** Present when this process is a broker. */
   readonly broker?:
-    | { readonly config: BrokerConfig; readonly store: MessageStore; readonly counters: BrokerCounters }
+    | {
+        readonly config: BrokerConfig
+        readonly store: MessageStore
+        readonly timerIndex: KeyValue
+        readonly counters: BrokerCounters
+      }
     | undefined
 }
 

@@ -1,12 +1,5 @@
-import {
-  type ActorRef,
-  type ActorSystem,
-  assert,
-  DEFAULT_DELAY_LEVELS,
-  parseDelayLevels,
-  type TopicConfig,
-} from '@millrace/core'
-import type { MessageStore, MetadataStore } from '@millrace/storage'
+import { type ActorRef, type ActorSystem, assert, parseDelayLevels, type TopicConfig } from '@millrace/core'
+import type { KeyValue, MessageStore, MetadataStore } from '@millrace/storage'
 import type { BrokerConfig } from '../config/index.js'
 import type { NameserverMessage } from '../nameserver/nameserver.js'
 import { type Answer, type Handler, handlerOf } from '../requests/answer.js'
@@ -29,7 +22,11 @@ import { runtimeAnswers } from './queries/runtime-answers.js'
 import { statsAnswers } from './queries/stats-answers.js'
 import { viewStatsAnswers } from './queries/view-stats-answers.js'
 import { Registrar } from './registration/registrar.js'
+import { LogPin } from './retention/log-pin.js'
 import { DayTotals, statsSampler } from './stats/sampler.js'
+import { timerAnswers } from './timer/recall-answers.js'
+import { TimerIndex } from './timer/timer-index.js'
+import { type TimerMessage, timerService } from './timer/timer-service.js'
 import { SystemTopics } from './topics/system-topics.js'
 import { TopicAdmin } from './topics/topic-admin.js'
 import { TopicTable } from './topics/topic-table.js'
@@ -43,6 +40,8 @@ export interface BrokerControlOptions {
   readonly config: BrokerConfig
   readonly metadata: MetadataStore
   readonly store: MessageStore
+  /** Holds the index of pending timers; derived from the log. */
+  readonly timerIndex: KeyValue
   /** The nameserver of this process, if it runs here. */
   readonly nameserver: ActorRef<NameserverMessage> | undefined
   /** What the data path counts. */
@@ -59,6 +58,8 @@ export interface BrokerControl {
   readonly delay: DelaySchedule
   /** Figures about transactions. */
   readonly transactions: TransactionCounters
+  /** What pending messages need of the log. */
+  readonly pins: readonly LogPin[]
   /** Where a message for a retry topic goes; the topic exists then. @see retryTarget */
   retryTarget(topic: string, reconsumeTimes: number, maxReconsumeTimes: number | undefined): Promise<string>
   /**
@@ -77,7 +78,7 @@ export interface BrokerControl {
 const STOP_DEADLINE_MS = 10_000
 
 export function createBrokerControl(options: BrokerControlOptions): BrokerControl {
-  const { config, counters, metadata, nameserver, store, system } = options
+  const { config, counters, metadata, nameserver, store, system, timerIndex } = options
   const { clock, random } = system.environment
   const { offsets } = metadata
   const supervision = { kind: 'resume' } as const
@@ -114,11 +115,16 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
   })
   const { locks, registry, subscriptionGroups } = groups
 
-  const levels = parseDelayLevels(DEFAULT_DELAY_LEVELS)
-  assert(levels, 'the default delay levels can be read')
-  const delay = new DelaySchedule(levels)
+  const levels = parseDelayLevels(config.messageDelayLevel)
+  assert(levels, 'settings were checked')
+  const delay = new DelaySchedule(levels, config, clock)
+  const index = new TimerIndex(timerIndex)
+  const delayPin = new LogPin()
+  const timerPin = new LogPin()
   const delayOffsets = metadata.table<number>('delay-offsets')
 
+  let delivery: ActorRef<DeliveryMessage> | undefined
+  let timers: ActorRef<TimerMessage> | undefined
   const totals = new DayTotals(clock.now())
   const figures = { clock, config, counters, store, topics: topicTable, offsets, registry, subscriptionGroups }
   const answers: [number, Answer][] = [
@@ -130,6 +136,7 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
       subscriptionGroups,
       topics: topicTable,
     }),
+    ...timerAnswers({ config, clock, topics, index, timers: () => timers }),
     ...queueAnswers(store),
     ...messageAnswers(store),
     ...filterAnswers(config),
@@ -153,11 +160,9 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
   for (const [code, answer] of answers) handlers.set(code, handlerOf(answer))
 
   const { producers } = groups
-  const placed = delay.schedule.bind(delay)
+  const placed = delay.scheduleOrNow.bind(delay)
   const transactions = createTransactions({ system, config, metadata, store, producers, topics, placed })
   for (const [code, handler] of transactions.handlers) handlers.set(code, handler)
-
-  let delivery: ActorRef<DeliveryMessage> | undefined
   return {
     handlers,
     topics,
@@ -165,12 +170,19 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
     groups,
     delay,
     transactions: transactions.counters,
+    pins: [delayPin, timerPin],
     retryTarget: (topic, reconsumeTimes, maxReconsumeTimes) =>
       retryTarget({ clock, locks, subscriptionGroups, topics }, topic, reconsumeTimes, maxReconsumeTimes),
     async start(port) {
-      delivery = system.spawn('delay', delayDelivery({ schedule: delay, store, offsets: delayOffsets }), {
-        supervision,
-      })
+      delivery = system.spawn(
+        'delay',
+        delayDelivery({ schedule: delay, store, offsets: delayOffsets, pin: delayPin }),
+        {
+          supervision,
+        },
+      )
+      const onStored = (hint: () => void): void => delay.watchTimers(hint)
+      timers = system.spawn('timers', timerService({ index, store, pin: timerPin, onStored }), { supervision })
       const isTopic = (name: string, id: number): boolean => topicTable.find(name)?.id === id
       const isGroup = (name: string): boolean => subscriptionGroups.find(name) !== undefined
       system.spawn('stats', statsSampler({ counters, isTopic, isGroup, totals }), { supervision })
@@ -179,11 +191,13 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
     },
     async stop() {
       registrar.stop()
-      const ended = delivery?.ask<void>(reply => ({ kind: 'stop', reply }), STOP_DEADLINE_MS)
-      delivery = undefined
+      const ended = [delivery, timers].map(actor =>
+        actor?.ask<void>(reply => ({ kind: 'stop', reply }), STOP_DEADLINE_MS),
+      )
+      delivery = timers = undefined
       const settled = transactions.stop(STOP_DEADLINE_MS)
       // What fails here has been reported by its store, and costs repeats at most: stopping goes on.
-      await Promise.allSettled([ended, settled, offsets.flush()])
+      await Promise.allSettled([...ended, settled, offsets.flush()])
     },
   }
 }

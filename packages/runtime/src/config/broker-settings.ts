@@ -1,3 +1,4 @@
+import { DEFAULT_DELAY_LEVELS } from '@millrace/core'
 import { bytes, choice, flag, integer, milliseconds, pattern, text, type Values } from './setting.js'
 import { listenerSettings, NAMESERVER_LIST } from './shared-settings.js'
 
@@ -86,6 +87,19 @@ export const brokerSettings = {
   ),
   maxTransferBytesOnMessageInMemory: bytes(256 * KIB, { min: KIB, max: 64 * MIB }, 'Most bytes one pull returns.'),
   maxTransferCountOnMessageInMemory: integer(32, { min: 1, max: 65_536 }, 'Most messages one pull returns.'),
+  messageDelayLevel: pattern(
+    DEFAULT_DELAY_LEVELS,
+    /^\s*[1-9]\d{0,8}[smhd](\s+[1-9]\d{0,8}[smhd]){0,255}\s*$/,
+    'delays such as 1s 5s 1m 2h 1d, joined by blanks',
+    'Delays of the levels that DELAY counts, level 1 first.',
+  ),
+  timerWheelEnable: flag(true, 'Takes messages that are due at any time (TIMER_ properties).'),
+  timerMaxDelaySec: integer(
+    31_536_000,
+    { min: 1, max: 3_153_600_000 },
+    'How far ahead a message may be due, in seconds: a year (RocketMQ: 259200, three days).',
+  ),
+  recallMessageEnable: flag(true, 'Lets producers take back timer messages by their recall handle (RocketMQ: false).'),
   registerNameServerPeriod: milliseconds(30_000, 'How often the broker registers with the nameservers.', {
     min: 100,
     max: 3_600_000,

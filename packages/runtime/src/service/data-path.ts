@@ -3,6 +3,7 @@ import type { LogStore, MetadataStore } from '@millrace/storage'
 import type { BrokerControl } from '../broker/broker-control.js'
 import { REPLY_REQUESTS, replyAnswer } from '../broker/calls/reply-path.js'
 import { BrokerCounters } from '../broker/counters.js'
+import { DelayedSend } from '../broker/delay/delayed-send.js'
 import { CodeFrameServer, type HotPaths } from '../broker/frame-server.js'
 import { PopPath } from '../broker/pop/pop-path.js'
 import { popRevive } from '../broker/pop/revive.js'
@@ -40,6 +41,8 @@ export class DataPath {
     const added = { CLUSTER: config.brokerClusterName, MSG_REGION: config.regionId, TRACE_ON: String(config.traceOn) }
     const port = (): number => this.brokerPort
     const { clock, random } = environment
+    const addedText = formatProperties(added)
+    const delayed = new DelayedSend(store, control.delay, config.brokerName, addedText)
     const send = new SendPath(
       config,
       store,
@@ -47,7 +50,8 @@ export class DataPath {
       clock,
       random,
       counters,
-      Buffer.from(formatProperties(added)),
+      Buffer.from(addedText),
+      delayed,
       port,
     )
     const pull = new PullPath(config, store, control.topics, control.groups.pull, environment, counters)
@@ -57,7 +61,7 @@ export class DataPath {
     const pop = new PopPath(popping)
     system.spawn('pop-revive', popRevive(popping), { supervision: { kind: 'resume' } })
     const policies = {
-      delayed: control.delay.schedule.bind(control.delay),
+      scheduled: control.delay.schedule.bind(control.delay),
       half: halfOf,
       retried: (topic: string, tries: number, triesMax: number | undefined) =>
         control.retryTarget(topic, tries, triesMax),

@@ -1,7 +1,7 @@
 import 'reflect-metadata'
 import { join } from 'node:path'
 import { createActorSystem, type Environment, formatAddress, type MillraceError, type NetAddress } from '@millrace/core'
-import { LogStore, MetadataStore, type RecoveryProgress, type StoreState } from '@millrace/storage'
+import { KeyValueStore, LogStore, MetadataStore, type RecoveryProgress, type StoreState } from '@millrace/storage'
 import { container, instanceCachingFactory } from 'tsyringe'
 import type { LoadedConfig } from '../config/index.js'
 import { createControlPlane } from '../control-plane.js'
@@ -86,6 +86,9 @@ async function start(
     const store = await openStore(config, environment, notices)
     cleanups.push(() => store.close())
     scope.register(TOKEN.store, { useValue: store })
+    const timers = await openTimers(config, environment, notices)
+    cleanups.push(() => timers.close())
+    scope.register(TOKEN.timers, { useValue: timers })
   }
 
   const dataPath = isBroker ? new DataPath(config.broker, scope.resolve(TOKEN.store), environment) : undefined
@@ -93,7 +96,12 @@ async function start(
     system,
     metadata,
     nameserver: isNameserver ? { config: config.nameserver } : undefined,
-    broker: dataPath && { config: config.broker, store: dataPath.store, counters: dataPath.counters },
+    broker: dataPath && {
+      config: config.broker,
+      store: dataPath.store,
+      timerIndex: scope.resolve(TOKEN.timers),
+      counters: dataPath.counters,
+    },
   })
   cleanups.push(() => control.stop())
   if (control.broker) dataPath?.open(control.broker, system, metadata)
@@ -159,6 +167,15 @@ async function openStore(config: LoadedConfig, environment: Environment, notices
   })
   if (store.recovered.isTailTorn) notices.onTornTail?.(store.recovered.end)
   return store
+}
+
+/** The index of pending timers: what a crash leaves is consistent, and the log completes it. */
+function openTimers(config: LoadedConfig, environment: Environment, notices: ServiceNotices): Promise<KeyValueStore> {
+  return KeyValueStore.open(join(config.broker.storePathRootDir, 'millrace', 'timers'), {
+    environment,
+    durability: 'committed',
+    ...(notices.onMetadataFailure && { onFailure: notices.onMetadataFailure }),
+  })
 }
 
 function once(work: () => Promise<void>): () => Promise<void> {

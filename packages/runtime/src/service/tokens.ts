@@ -1,5 +1,5 @@
 import type { ActorSystem, Environment } from '@millrace/core'
-import type { LogStore, MetadataStore } from '@millrace/storage'
+import type { KeyValue, LogStore, MetadataStore } from '@millrace/storage'
 import type { InjectionToken } from 'tsyringe'
 import type { LoadedConfig } from '../config/index.js'
 
@@ -10,4 +10,5 @@ export const TOKEN = {
   system: Symbol('actor system') as InjectionToken<ActorSystem>,
   metadata: Symbol('metadata store') as InjectionToken<MetadataStore>,
   store: Symbol('log store') as InjectionToken<LogStore>,
+  timers: Symbol('timer index') as InjectionToken<KeyValue>,
 }

@@ -57,7 +57,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     system,
     metadata,
     nameserver: roles.includes('nameserver') ? { config: nameserverConfig(options.nameserver) } : undefined,
-    broker: roles.includes('broker') ? { config, store, counters } : undefined,
+    broker: roles.includes('broker') ? { config, store, timerIndex: keyValue, counters } : undefined,
   })
   const peer = new FakePeer()
   await simulation.runUntilSettled(plane.start(BROKER_PORT))

@@ -6,7 +6,7 @@ import {
   parseProperties,
   type StoredMessage,
 } from '@millrace/core'
-import type { Appended, MessageStore, MessageToAppend, QueueEntry } from '@millrace/storage'
+import type { Appended, MessageStore, MessageToAppend, QueueEntry, RecordCopy } from '@millrace/storage'
 
 /** A message store without a disk: what is appended can be read at once. */
 export class MemoryMessageStore implements MessageStore {
@@ -31,6 +31,27 @@ export class MemoryMessageStore implements MessageStore {
     queue.push({ position, sizeBytes: record.length, tagHash: 0 })
     this.logEnd += record.length
     return Promise.resolve({ position, sizeBytes: record.length, queueOffset, storeTimestamp })
+  }
+
+  async appendCopies(copies: readonly RecordCopy[]): Promise<number> {
+    for (const { added, properties, queueId, record, topic } of copies) {
+      const copied = decoded(record)
+      await this.append({
+        ...copied,
+        topic,
+        queueId,
+        properties: Buffer.concat([properties ?? copied.properties, added]),
+      })
+    }
+    return copies.length
+  }
+
+  get indexed(): number {
+    return this.logEnd
+  }
+
+  entries(topic: string, queueId: number, offset: number, countMax: number): QueueEntry[] {
+    return (this.#queues.get(`${topic}/${queueId}`) ?? []).slice(offset, offset + countMax)
   }
 
   minOffset(): number {

@@ -17,8 +17,16 @@ const TRACE_ON = Buffer.from('TRACE_ON')
 const MSG_REGION = Buffer.from('MSG_REGION')
 const INNER_MULTI_DISPATCH = Buffer.from('INNER_MULTI_DISPATCH')
 const TIMER_PREFIX = Buffer.from('TIMER_')
+const TIMER_DELAY_SEC = Buffer.from('TIMER_DELAY_SEC')
+const TIMER_DELAY_MS = Buffer.from('TIMER_DELAY_MS')
+const TIMER_DELIVER_MS = Buffer.from('TIMER_DELIVER_MS')
+/** Prefix of the names that are Millrace's own: time to live, repetition. */
+const MILLRACE_PREFIX = Buffer.from('MILLRACE_')
 const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
+
+/** Which property says when a message is due, in the order they are looked at. behaviour.md §11 */
+export const TIMER_KIND = { none: 0, delaySeconds: 1, delayMs: 2, deliverMs: 3 } as const
 
 /** What the broker needs to know of a message's properties. An absent value has start = end. Reused for every message. */
 export class PropertyScan {
@@ -35,6 +43,15 @@ export class PropertyScan {
   hasCluster = false
   hasRegion = false
   hasTraceOn = false
+  /** Value of DELAY. */
+  delayStart = 0
+  delayEnd = 0
+  /** One of TIMER_KIND, and its value. */
+  timerKind: number = TIMER_KIND.none
+  timerStart = 0
+  timerEnd = 0
+  /** Delayed or timed, and nothing else is unusual. */
+  isDelayed = false
   /**
    * Leave this message to the general path: it is delayed, timed, half, popped, multi-dispatched, or its property
    * string is not pairs that each end with U+0002, in valid UTF-8.
@@ -47,6 +64,9 @@ export function scanProperties(bytes: Uint8Array, start: number, end: number, ou
   out.tagsStart = out.tagsEnd = out.tagHash = 0
   out.uniqueKeyStart = out.uniqueKeyEnd = 0
   out.keysStart = out.keysEnd = 0
+  out.delayStart = out.delayEnd = 0
+  out.timerKind = TIMER_KIND.none
+  out.isDelayed = false
   out.waitFalse = out.hasCluster = out.hasRegion = out.hasTraceOn = false
   out.isUnusual = end > start && bytes[end - 1] !== PAIR_END
   let all = 0
@@ -73,6 +93,10 @@ export function scanProperties(bytes: Uint8Array, start: number, end: number, ou
     at++
   }
   if (all > 0x7f && !isUtf8(bytes.subarray(start, end))) out.isUnusual = true
+  if (out.delayEnd > 0 || out.timerKind !== TIMER_KIND.none) {
+    out.isDelayed = !out.isUnusual
+    out.isUnusual = true
+  }
   if (out.tagsEnd > out.tagsStart) out.tagHash = hashOf(bytes, out.tagsStart, out.tagsEnd)
 }
 
@@ -86,6 +110,10 @@ function takeProperty(
 ): void {
   const length = nameEnd - nameStart
   if (length > 6 && bytes[nameStart] === 0x54 && equalsBytes(bytes, nameStart, nameStart + 6, TIMER_PREFIX)) {
+    takeTimer(bytes, nameStart, nameEnd, start, end, out)
+    return
+  }
+  if (length > 9 && bytes[nameStart] === 0x4d && equalsBytes(bytes, nameStart, nameStart + 9, MILLRACE_PREFIX)) {
     out.isUnusual = true
     return
   }
@@ -100,7 +128,10 @@ function takeProperty(
       } else if (equalsBytes(bytes, nameStart, nameEnd, WAIT)) out.waitFalse = equalsBytes(bytes, start, end, FALSE)
       return
     case 5:
-      if (equalsBytes(bytes, nameStart, nameEnd, DELAY)) out.isUnusual = true
+      if (equalsBytes(bytes, nameStart, nameEnd, DELAY)) {
+        out.delayStart = start
+        out.delayEnd = end
+      }
       return
     case 6:
       if (equalsBytes(bytes, nameStart, nameEnd, POP_CK)) out.isUnusual = true
@@ -119,6 +150,25 @@ function takeProperty(
       if (length === 10 && equalsBytes(bytes, nameStart, nameEnd, MSG_REGION)) out.hasRegion = true
       else if (equalsBytes(bytes, nameStart, nameEnd, INNER_MULTI_DISPATCH)) out.isUnusual = true
   }
+}
+
+function takeTimer(
+  bytes: Uint8Array,
+  nameStart: number,
+  nameEnd: number,
+  start: number,
+  end: number,
+  out: PropertyScan,
+): void {
+  let kind: number = TIMER_KIND.none
+  if (equalsBytes(bytes, nameStart, nameEnd, TIMER_DELAY_SEC)) kind = TIMER_KIND.delaySeconds
+  else if (equalsBytes(bytes, nameStart, nameEnd, TIMER_DELAY_MS)) kind = TIMER_KIND.delayMs
+  else if (equalsBytes(bytes, nameStart, nameEnd, TIMER_DELIVER_MS)) kind = TIMER_KIND.deliverMs
+  else out.isUnusual = true
+  if (kind === TIMER_KIND.none || (out.timerKind !== TIMER_KIND.none && out.timerKind < kind)) return
+  out.timerKind = kind
+  out.timerStart = start
+  out.timerEnd = end
 }
 
 /** Java's hash of a tag, over UTF-16 units. */

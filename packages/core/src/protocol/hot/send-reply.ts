@@ -69,11 +69,14 @@ export interface SendReply {
   transactionId: Uint8Array
   transactionIdStart: number
   transactionIdEnd: number
+  /** Base64 text, of timer messages; empty leaves the field out. */
+  recallHandle: Uint8Array
 }
 
 const QUEUE_ID = Buffer.from('","queueId":"')
 const QUEUE_OFFSET = Buffer.from('","queueOffset":"')
 const TRANSACTION_ID = Buffer.from('","transactionId":"')
+const RECALL_HANDLE = Buffer.from('","recallHandle":"')
 const FIELDS_END = Buffer.from('"},"code":')
 const OPAQUE = Buffer.from(',"opaque":')
 
@@ -81,6 +84,7 @@ const MSG_ID_NAME = encodeField('msgId', '').subarray(0, -4)
 const QUEUE_ID_NAME = encodeField('queueId', '').subarray(0, -4)
 const QUEUE_OFFSET_NAME = encodeField('queueOffset', '').subarray(0, -4)
 const TRANSACTION_ID_NAME = encodeField('transactionId', '').subarray(0, -4)
+const RECALL_HANDLE_NAME = encodeField('recallHandle', '').subarray(0, -4)
 
 const COMMA = 0x2c
 const BINARY_WORD = 0x1000000
@@ -89,7 +93,8 @@ const BINARY_WORD = 0x1000000
 export function sendReplyLengthMax(reply: SendReply): number {
   const { template } = reply
   const ids = reply.positionCount * (template.idPrefix.length + 17)
-  return 256 + template.json.length + ids + 6 * (reply.transactionIdEnd - reply.transactionIdStart)
+  const texts = reply.recallHandle.length + 6 * (reply.transactionIdEnd - reply.transactionIdStart)
+  return 256 + template.json.length + ids + texts
 }
 
 /** Writes the whole frame of a send answer, length word included; returns its end. */
@@ -112,6 +117,10 @@ function writeJson(target: Buffer, at: number, reply: SendReply): number {
   if (reply.transactionIdEnd > reply.transactionIdStart) {
     to = copyBytes(TRANSACTION_ID, 0, TRANSACTION_ID.length, target, to)
     to = writeJsonText(reply.transactionId, reply.transactionIdStart, reply.transactionIdEnd, target, to)
+  }
+  if (reply.recallHandle.length > 0) {
+    to = copyBytes(RECALL_HANDLE, 0, RECALL_HANDLE.length, target, to)
+    to = copyBytes(reply.recallHandle, 0, reply.recallHandle.length, target, to)
   }
   to = copyBytes(FIELDS_END, 0, FIELDS_END.length, target, to)
   to = writeDecimal(target, to, reply.code)
@@ -141,6 +150,11 @@ function writeBinary(target: Buffer, at: number, reply: SendReply): number {
     to = copyBytes(TRANSACTION_ID_NAME, 0, TRANSACTION_ID_NAME.length, target, to)
     to = writeInt32(target, to, reply.transactionIdEnd - reply.transactionIdStart)
     to = copyBytes(reply.transactionId, reply.transactionIdStart, reply.transactionIdEnd, target, to)
+  }
+  if (reply.recallHandle.length > 0) {
+    to = copyBytes(RECALL_HANDLE_NAME, 0, RECALL_HANDLE_NAME.length, target, to)
+    to = writeInt32(target, to, reply.recallHandle.length)
+    to = copyBytes(reply.recallHandle, 0, reply.recallHandle.length, target, to)
   }
   writeInt32(target, at + 17, to - extStart)
   return to

@@ -1,4 +1,4 @@
-/** Reserved message properties. messages.md §8 */
+/** Reserved message properties. messages.md §8; those that begin with MILLRACE_ are ours: docs/messages.md */
 export const PropertyName = {
   KEYS: 'KEYS',
   TAGS: 'TAGS',
@@ -43,4 +43,10 @@ export const PropertyName = {
   BORN_HOST: '__BORNHOST',
   BORN_TIMESTAMP: 'BORN_TIMESTAMP',
   TRACE_CONTEXT: 'TRACE_CONTEXT',
+  MILLRACE_TTL_MS: 'MILLRACE_TTL_MS',
+  MILLRACE_REPEAT_MS: 'MILLRACE_REPEAT_MS',
+  MILLRACE_REPEAT_UNTIL_MS: 'MILLRACE_REPEAT_UNTIL_MS',
+  MILLRACE_CRON: 'MILLRACE_CRON',
+  MILLRACE_CRON_ZONE: 'MILLRACE_CRON_ZONE',
+  MILLRACE_ROLLED_FROM: 'MILLRACE_ROLLED_FROM',
 } as const

@@ -15,6 +15,8 @@ export const SysFlag = {
   COMPRESSION_LZ4: 0x100,
   COMPRESSION_ZSTD: 0x200,
   COMPRESSION_ZLIB: 0x300,
+  /** Ours: the message has a time to live (property MILLRACE_TTL_MS). Clients look at the bits they know only. */
+  EXPIRES: 0x100_0000,
 } as const
 
 /** Bits of a pull request's sysFlag. behaviour.md §6 */

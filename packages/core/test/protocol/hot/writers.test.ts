@@ -57,6 +57,7 @@ describe('writeSendReply', () => {
           transactionId,
           transactionIdStart: 2,
           transactionIdEnd: transactionId.length - 2,
+          recallHandle: Buffer.alloc(0),
         }
         const target = Buffer.alloc(at + sendReplyLengthMax(whole))
         const end = writeSendReply(target, at, whole)

@@ -2,16 +2,15 @@ import {
   type ActorContext,
   assertNever,
   type Behavior,
-  decodeMessage,
   PropertyName,
-  parseProperties,
   type ReplyTo,
   receive,
-  type StoredMessage,
   SystemTopic,
   setup,
 } from '@millrace/core'
-import type { MessageStore, MessageToAppend, MetadataTable } from '@millrace/storage'
+import type { MessageStore, MetadataTable, RecordCopy } from '@millrace/storage'
+import type { LogPin } from '../retention/log-pin.js'
+import { DelayedRecord } from '../timer/timer-record.js'
 import type { DelaySchedule } from './delay-schedule.js'
 
 /** What the delivery actor takes. */
@@ -19,38 +18,62 @@ export type DeliveryMessage =
   /** The first message came to an empty level. */
   | { readonly kind: 'level-filled'; readonly level: number }
   | { readonly kind: 'level-due'; readonly level: number }
-  /** The first `count` messages of a batch are stored in their real topics. */
-  | { readonly kind: 'batch-stored'; readonly level: number; readonly offset: number; readonly hasFailed: boolean }
+  /** The first `count` copies of a batch are stored in their real topics. */
+  | { readonly kind: 'batch-stored'; readonly level: number; readonly batch: Batch; readonly count: number }
+  | { readonly kind: 'batch-refused'; readonly level: number }
   | { readonly kind: 'sweep-due' }
   /** Ends the deliveries; the reply comes when what is under way is stored, with its offsets. */
   | { readonly kind: 'stop'; readonly reply: ReplyTo<void> }
 
-export interface DeliveryOptions {
-  readonly schedule: DelaySchedule
-  readonly store: Pick<MessageStore, 'append' | 'entry' | 'maxOffset' | 'minOffset' | 'record'>
-  /** Next offset to deliver, by level. */
-  readonly offsets: MetadataTable<number>
+/** Copies of due messages, and the offset of each; the batch covers the offsets before `end`. */
+interface Batch {
+  readonly copies: readonly RecordCopy[]
+  readonly offsets: readonly number[]
+  readonly end: number
 }
 
-const BATCH_MESSAGES_MAX = 256
-const BATCH_BYTES_MAX = 4 * 2 ** 20
+export interface DeliveryOptions {
+  readonly schedule: DelaySchedule
+  readonly store: Pick<
+    MessageStore,
+    'appendCopies' | 'entries' | 'findByKey' | 'indexed' | 'logEnd' | 'maxOffset' | 'minOffset' | 'record'
+  >
+  /** Next offset to deliver, by level. */
+  readonly offsets: MetadataTable<number>
+  /** Log files that hold waiting messages stay. */
+  readonly pin: LogPin
+}
+
+const BATCH_MESSAGES_MAX = 2048
+/** A stored offset is a few batches behind at most. */
+const IN_DOUBT_MAX = 4 * BATCH_MESSAGES_MAX
+const BATCH_BYTES_MAX = 8 * 2 ** 20
 /** Finds what the hints missed: messages that took longer to store than their delay. */
 const SWEEP_INTERVAL_MS = 1_000
 /** After the store refused a message. */
 const RETRY_MS = 1_000
+/** The log had no room. */
+const AGAIN_MS = 10
+/** After a start, how long deliveries wait for the key index to catch up. */
+const DOUBT_WAIT_MS = 5_000
+/** Timers of the runtime overflow after 24 days. */
+const WAKE_MS_MAX = 86_400_000
+const NOTHING = Buffer.alloc(0)
 
 interface Level {
   readonly level: number
   /** Next offset of the level's queue to deliver. */
   offset: number
+  /** Messages before this offset may have been delivered before a crash. */
+  inDoubtTo: number
   isStoring: boolean
   isTimerSet: boolean
 }
 
 /**
  * Stores delayed messages in their real topics when their time has come: never early, in order within a level, each at
- * least once. The offset of a level is stored behind its deliveries; after a crash what came in between is delivered
- * again. behaviour.md §10 @see RocketMQ `ScheduleMessageService`
+ * least once. The offset of a level is stored behind its deliveries; after a crash the log says which of the batch in
+ * between were delivered. behaviour.md §10 @see RocketMQ `ScheduleMessageService`
  */
 export function delayDelivery(options: DeliveryOptions): Behavior<DeliveryMessage> {
   return setup(context => new Delivery(options, context).start())
@@ -59,6 +82,9 @@ export function delayDelivery(options: DeliveryOptions): Behavior<DeliveryMessag
 class Delivery {
   readonly #levels: readonly Level[]
   readonly #dirty = new Set<Level>()
+  readonly #record = new DelayedRecord()
+  readonly #other = new DelayedRecord()
+  readonly #opened: { readonly end: number; readonly monotonic: number }
   #isSaving = false
   #stopped: ReplyTo<void> | undefined
 
@@ -66,12 +92,13 @@ class Delivery {
     private readonly options: DeliveryOptions,
     private readonly context: ActorContext<DeliveryMessage>,
   ) {
-    this.#levels = options.schedule.levels.map((_, index) => ({
-      level: index + 1,
-      offset: options.offsets.get(String(index + 1)) ?? 0,
-      isStoring: false,
-      isTimerSet: false,
-    }))
+    const { offsets, schedule, store } = options
+    this.#opened = { end: store.logEnd, monotonic: context.clock.monotonic() }
+    this.#levels = schedule.levels.map((_, index) => {
+      const offset = offsets.get(String(index + 1)) ?? 0
+      const inDoubtTo = Math.min(offset + IN_DOUBT_MAX, store.maxOffset(SystemTopic.SCHEDULE, index))
+      return { level: index + 1, offset, inDoubtTo, isStoring: false, isTimerSet: false }
+    })
   }
 
   start(): Behavior<DeliveryMessage> {
@@ -92,10 +119,19 @@ class Delivery {
           break
         }
         case 'batch-stored':
-          this.#stored(this.#level(message.level), message)
+          this.#stored(this.#level(message.level), message.batch, message.count)
           break
+        case 'batch-refused': {
+          const level = this.#level(message.level)
+          level.isStoring = false
+          this.#wakeAfter(level, RETRY_MS)
+          this.#stopWhenIdle()
+          break
+        }
         case 'sweep-due':
-          for (const level of this.#levels) if (!level.isTimerSet) this.#deliver(level)
+          // All of them: the clock may have jumped.
+          for (const level of this.#levels) this.#deliver(level)
+          this.#movePin()
           break
         case 'stop':
           this.#stopped = message.reply
@@ -118,47 +154,99 @@ class Delivery {
     const queueId = level.level - 1
     const maxOffset = store.maxOffset(SystemTopic.SCHEDULE, queueId)
     // Retention may have taken messages; a crash may have taken the tail of the log.
-    const first = Math.min(Math.max(level.offset, store.minOffset(SystemTopic.SCHEDULE, queueId)), maxOffset)
-    level.offset = first
-    schedule.setWatched(level.level, first < maxOffset)
+    level.offset = Math.min(Math.max(level.offset, store.minOffset(SystemTopic.SCHEDULE, queueId)), maxOffset)
+    schedule.setWatched(level.level, level.offset < maxOffset)
+    if (level.offset === maxOffset) return
+    if (level.offset < level.inDoubtTo && this.#mustWaitForKeys()) {
+      this.#wakeAfter(level, AGAIN_MS)
+      return
+    }
+    const batch = this.#collect(level)
+    if (batch.copies.length > 0) this.#store(level, batch)
+    else if (batch.end > level.offset) this.#stored(level, batch, 0)
+  }
+
+  /** Right after a start the log cannot say yet what was delivered. */
+  #mustWaitForKeys(): boolean {
+    const { end, monotonic } = this.#opened
+    return this.options.store.indexed < end && this.context.clock.monotonic() - monotonic < DOUBT_WAIT_MS
+  }
+
+  #collect(level: Level): Batch {
+    const { schedule, store } = this.options
+    const delayMs = schedule.delayMs(level.level)
     const now = this.context.clock.now()
-    const due: Promise<unknown>[] = []
+    const copies: RecordCopy[] = []
+    const offsets: number[] = []
+    let end = level.offset
     let bytes = 0
-    let offset = first
-    while (offset < maxOffset && due.length < BATCH_MESSAGES_MAX && bytes < BATCH_BYTES_MAX) {
-      const message = this.#read(queueId, offset)
-      if (message) {
-        const waitMs = message.storeTimestamp + schedule.delayMs(level.level) - now
+    for (const entry of store.entries(SystemTopic.SCHEDULE, level.level - 1, level.offset, BATCH_MESSAGES_MAX)) {
+      if (bytes > 0 && bytes + entry.sizeBytes > BATCH_BYTES_MAX) break
+      const record = store.record(entry.position)
+      if (record && this.#record.read(record)) {
+        const waitMs = this.#record.view.storeTimestamp + delayMs - now
         if (waitMs > 0) {
           this.#wakeAfter(level, waitMs)
           break
         }
-        due.push(store.append(realMessage(message)))
-        bytes += message.sizeBytes
+        if (end >= level.inDoubtTo || !this.#isDelivered()) {
+          copies.push({ record, topic: this.#record.topic, queueId: this.#record.queueId, added: NOTHING })
+          offsets.push(end)
+          bytes += entry.sizeBytes
+        }
       }
-      offset += 1
+      end += 1
     }
-    if (offset > first) this.#storing(level, first, due, offset)
+    return { copies, offsets, end }
   }
 
-  #storing(level: Level, first: number, due: readonly Promise<unknown>[], end: number): void {
+  /** Does the log have the delivery of the message just read? */
+  #isDelivered(): boolean {
+    const record = this.#record
+    const other = this.#other
+    const { bodyCrc, bodyLength, position } = record.view
+    const range = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, maxCount: 64, uniqueOnly: true }
+    const isSame = (found: Buffer): boolean =>
+      other.read(found) &&
+      other.view.position > position &&
+      other.view.queueId === record.queueId &&
+      other.view.bodyCrc === bodyCrc &&
+      other.view.bodyLength === bodyLength &&
+      other.reconsumeTimes === record.reconsumeTimes
+    return this.options.store.findByKey(record.topic, record.text(PropertyName.UNIQ_KEY), range).some(isSame)
+  }
+
+  #store(level: Level, batch: Batch): void {
     level.isStoring = true
     const { self } = this.context
-    void Promise.allSettled(due).then(results => {
-      const failedAt = results.findIndex(result => result.status === 'rejected')
-      const offset = failedAt < 0 ? end : first + failedAt
-      self.tell({ kind: 'batch-stored', level: level.level, offset, hasFailed: failedAt >= 0 })
-    })
+    this.options.store.appendCopies(batch.copies).then(
+      count => self.tell({ kind: 'batch-stored', level: level.level, batch, count }),
+      () => self.tell({ kind: 'batch-refused', level: level.level }),
+    )
   }
 
-  #stored(level: Level, { hasFailed, offset }: { readonly hasFailed: boolean; readonly offset: number }): void {
+  #stored(level: Level, { copies, end, offsets }: Batch, count: number): void {
     level.isStoring = false
-    level.offset = offset
-    this.#dirty.add(level)
-    this.#save()
-    if (hasFailed) this.#wakeAfter(level, RETRY_MS)
+    level.offset = count < copies.length ? (offsets[count] ?? end) : end
+    if (count > 0 || copies.length === 0) {
+      this.#dirty.add(level)
+      this.#save()
+    }
+    if (count === 0 && copies.length > 0) this.#wakeAfter(level, AGAIN_MS)
     else this.#deliver(level)
     this.#stopWhenIdle()
+  }
+
+  /** Retention may delete what lies before the first waiting message of every level. */
+  #movePin(): void {
+    const { pin, store } = this.options
+    if (pin.wanted <= pin.freeTo) return
+    let needed = pin.wanted
+    for (const { level, offset } of this.#levels) {
+      const [first] = store.entries(SystemTopic.SCHEDULE, level - 1, offset, 1)
+      if (first) needed = Math.min(needed, first.position)
+    }
+    pin.freeTo = Math.max(pin.freeTo, needed)
   }
 
   #stopWhenIdle(): void {
@@ -185,35 +273,6 @@ class Delivery {
   #wakeAfter(level: Level, delayMs: number): void {
     if (level.isTimerSet) return
     level.isTimerSet = true
-    this.context.after(delayMs, { kind: 'level-due', level: level.level })
-  }
-
-  /** Undefined when retention has taken the message meanwhile. */
-  #read(queueId: number, offset: number): StoredMessage | undefined {
-    const { store } = this.options
-    const entry = store.entry(SystemTopic.SCHEDULE, queueId, offset)
-    const record = entry && store.record(entry.position)
-    if (!record) return undefined
-    const result = decodeMessage(record, 0, record.length)
-    return result.ok ? result.message : undefined
-  }
-}
-
-/** The message as it was sent; DELAY and REAL_* stay with it. */
-function realMessage(message: StoredMessage): MessageToAppend {
-  const properties = parseProperties(message.properties)
-  const queueId = Number(properties[PropertyName.REAL_QID] ?? 0)
-  return {
-    topic: properties[PropertyName.REAL_TOPIC] ?? message.topic,
-    queueId: Number.isInteger(queueId) && queueId >= 0 ? queueId : 0,
-    flag: message.flag,
-    sysFlag: message.sysFlag,
-    bornTimestamp: message.bornTimestamp,
-    bornHost: message.bornHost,
-    storeHost: message.storeHost,
-    reconsumeTimes: message.reconsumeTimes,
-    preparedTransactionOffset: message.preparedTransactionOffset,
-    body: message.body,
-    properties: message.properties,
+    this.context.after(Math.min(delayMs, WAKE_MS_MAX), { kind: 'level-due', level: level.level })
   }
 }

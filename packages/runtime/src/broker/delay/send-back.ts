@@ -20,7 +20,7 @@ import { integerField, optionalIntegerField, textField } from '../../requests/fi
 import type { BrokerCounters } from '../counters.js'
 import type { SubscriptionGroups } from '../groups/subscription-groups.js'
 import type { Topics } from '../topics/topics.js'
-import type { DelaySchedule } from './delay-schedule.js'
+import { type DelaySchedule, dropDelay } from './delay-schedule.js'
 
 export interface SendBackOptions {
   readonly config: () => BrokerConfig
@@ -93,6 +93,6 @@ function retryProperties(message: StoredMessage, delayLevel: number): Uint8Array
   properties[PropertyName.RETRY_TOPIC] ??= message.topic
   properties[PropertyName.ORIGIN_MESSAGE_ID] ??= offsetMessageId(message.storeHost, message.commitLogOffset)
   if (delayLevel > 0) properties[PropertyName.DELAY] = String(delayLevel)
-  else delete properties[PropertyName.DELAY]
+  else dropDelay(properties)
   return Buffer.from(formatProperties(properties))
 }

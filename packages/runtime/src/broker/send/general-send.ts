@@ -21,6 +21,8 @@ import type { Peer, Reply } from '../../listener/peer.js'
 import { type Handler, handlerOf, Refusal } from '../../requests/answer.js'
 import { booleanField, integerField, optionalIntegerField, textField } from '../../requests/fields.js'
 import type { BrokerCounters } from '../counters.js'
+import { asksForLater, dropDelay, recallHandleOf } from '../delay/delay-schedule.js'
+import { expiryFlag } from '../pull/expiry.js'
 import type { Topic } from '../topics/topic.js'
 import type { Topics } from '../topics/topics.js'
 import { isTransactional } from '../transaction/half-message.js'
@@ -36,8 +38,8 @@ const WRITABLE = 2
 
 /** What the send path asks of the parts that own retries and delays. */
 export interface SendPolicies {
-  /** Where a message with DELAY > 0 is kept until it is due. */
-  delayed(message: MessageToAppend, level: number): MessageToAppend
+  /** What to store in place of a message that is due later; the same message otherwise. @throws Refusal 13 | 1 */
+  scheduled(message: MessageToAppend): MessageToAppend
   /** What is stored of a message with TRAN_MSG=true until its producer commits it. */
   half(message: MessageToAppend, producerGroup: string): MessageToAppend
   /** Retry topics: the dead-letter topic instead, when the message was consumed too often. @throws Refusal 26 */
@@ -127,7 +129,7 @@ export class GeneralSend {
     if (header.isBatch) return this.sendBatch(header, topic, queueId, body, peer)
     const sent = parseProperties(header.properties)
     // A dead letter is not delayed any more.
-    if (target !== header.topic && target.startsWith(DLQ_TOPIC_PREFIX)) delete sent[PropertyName.DELAY]
+    if (target !== header.topic && target.startsWith(DLQ_TOPIC_PREFIX)) dropDelay(sent)
     const isHalf = isTransactional(sent, header.reconsumeTimes)
     if (isHalf && this.config.rejectTransactionMessage)
       throw new Refusal(
@@ -136,12 +138,9 @@ export class GeneralSend {
       )
     const message = this.message(header, topic.name, queueId, body, sent, peer)
     const properties = parseProperties(message.properties)
-    const level = Number(properties[PropertyName.DELAY] ?? 0)
-    const stored = isHalf
-      ? this.policies.half(message, header.producerGroup)
-      : level > 0
-        ? this.policies.delayed(message, level)
-        : message
+    // Asked of half messages too: a time that cannot be served is refused now, not when the transaction ends.
+    const scheduled = this.policies.scheduled(message)
+    const stored = isHalf ? this.policies.half(message, header.producerGroup) : scheduled
     const appended = await this.store.append(stored)
     this.counters.put(topic, 1, appended.sizeBytes)
     const kept = stored.topic === topic.name ? undefined : this.topics.find(stored.topic)
@@ -151,6 +150,7 @@ export class GeneralSend {
       appended,
       [offsetMessageId(message.storeHost, appended.position)],
       properties[PropertyName.UNIQ_KEY],
+      recallHandleOf(stored, this.config.brokerName),
     )
   }
 
@@ -161,7 +161,7 @@ export class GeneralSend {
     if (!batch.ok) throw new Refusal(ResponseCode.MESSAGE_ILLEGAL, `batch body is malformed: ${batch.reason}`)
     const messages = batch.messages.map(inner => {
       const properties = parseProperties(inner.properties)
-      if (Number(properties[PropertyName.DELAY] ?? 0) > 0)
+      if (asksForLater(properties))
         throw new Refusal(ResponseCode.MESSAGE_ILLEGAL, 'messages of a batch may not be delayed; send them one by one')
       if (isTransactional(properties, header.reconsumeTimes))
         throw new Refusal(
@@ -185,13 +185,6 @@ export class GeneralSend {
     properties: Record<string, string>,
     peer: Peer,
   ): MessageToAppend {
-    const timer = TIMER_PROPERTIES.find(name => properties[name] !== undefined)
-    if (timer !== undefined && !(Number(properties[PropertyName.DELAY] ?? 0) > 0)) {
-      throw new Refusal(
-        ResponseCode.SYSTEM_ERROR,
-        `property ${timer}: timers at any time are not served yet; use one of the delay levels (property DELAY)`,
-      )
-    }
     delete properties[PropertyName.POP_CK]
     properties[PropertyName.UNIQ_KEY] ??= this.uniqueIds.next()
     const text = Buffer.from(formatProperties({ ...properties, ...this.addedProperties }))
@@ -205,7 +198,7 @@ export class GeneralSend {
       topic,
       queueId,
       flag: header.flag,
-      sysFlag: header.sysFlag & ~SysFlag.TRANSACTION_MASK,
+      sysFlag: (header.sysFlag & ~SysFlag.TRANSACTION_MASK) | expiryFlag(properties),
       bornTimestamp: header.bornTimestamp,
       bornHost: peer.remote,
       storeHost: { host: this.config.brokerIP1 || peer.local.host, port: this.brokerPort() },
@@ -229,13 +222,13 @@ export class GeneralSend {
   }
 }
 
-const TIMER_PROPERTIES = [
-  PropertyName.TIMER_DELAY_SEC,
-  PropertyName.TIMER_DELAY_MS,
-  PropertyName.TIMER_DELIVER_MS,
-] as const
-
-function success(queueId: number, first: Appended, ids: readonly string[], transactionId: string | undefined): Reply {
+function success(
+  queueId: number,
+  first: Appended,
+  ids: readonly string[],
+  transactionId: string | undefined,
+  recallHandle?: string,
+): Reply {
   return {
     code: ResponseCode.SUCCESS,
     extFields: {
@@ -243,6 +236,7 @@ function success(queueId: number, first: Appended, ids: readonly string[], trans
       queueId: String(queueId),
       queueOffset: String(first.queueOffset),
       ...(transactionId !== undefined && { transactionId }),
+      ...(recallHandle !== undefined && { recallHandle }),
     },
   }
 }

@@ -21,6 +21,7 @@ import { encodeHost, type LogStore, OUTCOME, RecordInput, type StoredTopic } fro
 import type { BrokerConfig } from '../../config/index.js'
 import type { RemotingConnection, Taken } from '../../listener/connection.js'
 import type { BrokerCounters } from '../counters.js'
+import type { DelayedSend } from '../delay/delayed-send.js'
 import type { Topic } from '../topics/topic.js'
 import type { Topics } from '../topics/topics.js'
 import { BatchWalk } from './batch-walk.js'
@@ -76,6 +77,7 @@ export class SendPath {
     transactionId: NO_BYTES,
     transactionIdStart: 0,
     transactionIdEnd: 0,
+    recallHandle: NO_BYTES,
   }
   private readonly onePosition = new Float64Array(1)
   private readonly batch = new BatchWalk()
@@ -90,7 +92,8 @@ export class SendPath {
     private readonly random: Random,
     private readonly counters: BrokerCounters,
     /** Properties the broker adds to every message. */
-    addedProperties: Buffer,
+    private readonly addedProperties: Buffer,
+    private readonly delayed: DelayedSend,
     /** Port that clients reach this broker under, for message ids. */
     private readonly brokerPort: () => number,
   ) {
@@ -147,11 +150,36 @@ export class SendPath {
     const queue = store.queue(target.stored, queueId)
     const outcome = store.appendNow(queue, this.input, this.clock.now())
     if (outcome === OUTCOME.full) return this.stall(connection)
+    if (outcome === OUTCOME.unusual && store.writer.properties.isDelayed)
+      return this.takeDelayed(connection, target, queueId)
     if (outcome !== OUTCOME.appended) return 'unusual'
     this.counters.put(target.topic, 1, store.writer.sizeBytes)
     store.publishSoon()
     if ((scan.flag & CommandFlag.ONEWAY) === 0)
       this.answer(connection, queueId, store.writer.queueOffset, store.writer.position)
+    return 'taken'
+  }
+
+  /** The writer has found a delay level or a timer: the message waits in a topic of the broker's. */
+  private takeDelayed(connection: RemotingConnection, target: SendTarget, queueId: number): Taken {
+    const { store, scan, delayed, input, reply } = this
+    const now = this.clock.now()
+    const name = target.topic.name
+    if (!delayed.prepare(store.ring.bytes, store.writer.properties, name, queueId, now)) return 'unusual'
+    input.addedProperties = delayed.added
+    input.acceptsUnusual = true
+    const outcome = store.appendNow(delayed.queue!, input, now)
+    input.addedProperties = this.addedProperties
+    input.acceptsUnusual = false
+    if (outcome === OUTCOME.full) return this.stall(connection)
+    if (outcome !== OUTCOME.appended) return 'unusual'
+    this.counters.put(target.topic, 1, store.writer.sizeBytes)
+    store.publishSoon()
+    if ((scan.flag & CommandFlag.ONEWAY) === 0) {
+      reply.recallHandle = delayed.recallHandle
+      this.answer(connection, queueId, store.writer.queueOffset, store.writer.position)
+      reply.recallHandle = NO_BYTES
+    }
     return 'taken'
   }
 

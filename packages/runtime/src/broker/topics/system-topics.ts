@@ -1,10 +1,9 @@
-import { isSystemTopic, Permission, SystemTopic, type TopicConfig } from '@millrace/core'
+import { isSystemTopic, Permission, parseDelayLevels, SystemTopic, type TopicConfig } from '@millrace/core'
 import type { BrokerConfig } from '../../config/index.js'
 import { TOPIC_DEFAULTS } from './topic.js'
 
 const READ_WRITE = Permission.READ | Permission.WRITE
 const TEMPLATE = READ_WRITE | Permission.INHERIT
-const DELAY_LEVEL_COUNT = 18
 const REVIVE_QUEUE_COUNT = 8
 const BENCHMARK_QUEUE_COUNT = 1024
 const CLUSTER_QUEUE_COUNT = 16
@@ -26,6 +25,7 @@ export class SystemTopics {
   /** The topics that every broker has from the start. */
   initial(): TopicConfig[] {
     const { autoCreateTopicEnable, brokerClusterName, brokerName, brokerTopicEnable, clusterTopicEnable } = this.config
+    const { messageDelayLevel } = this.config
     return [
       ...(autoCreateTopicEnable ? [this.template()] : []),
       systemTopic(SystemTopic.SELF_TEST, 1),
@@ -33,7 +33,7 @@ export class SystemTopics {
       ...(clusterTopicEnable ? [systemTopic(brokerClusterName, CLUSTER_QUEUE_COUNT, TEMPLATE)] : []),
       ...(brokerTopicEnable ? [systemTopic(brokerName, 1, TEMPLATE)] : []),
       systemTopic(SystemTopic.OFFSET_MOVED, 1),
-      systemTopic(SystemTopic.SCHEDULE, DELAY_LEVEL_COUNT),
+      systemTopic(SystemTopic.SCHEDULE, parseDelayLevels(messageDelayLevel)?.length ?? 1),
       systemTopic(SystemTopic.TRACE, 1),
       systemTopic(replyTopic(brokerClusterName), 1),
       systemTopic(`rmq_sys_REVIVE_LOG_${brokerClusterName}`, REVIVE_QUEUE_COUNT),

@@ -1,4 +1,4 @@
-import { type DataVersion, isSendForbidden, type TopicConfig } from '@millrace/core'
+import { type DataVersion, isSendForbidden, SystemTopic, type TopicConfig } from '@millrace/core'
 import type { MetadataTable } from '@millrace/storage'
 import type { Topic } from './topic.js'
 
@@ -65,7 +65,9 @@ export class TopicTable {
       topicSysFlag: config.topicSysFlag,
       order: config.order,
       attributes: config.attributes,
-      isSendForbidden: known?.isSendForbidden ?? isSendForbidden(config.topicName),
+      // A forged timer would reach topics that its producer may not send to.
+      isSendForbidden:
+        known?.isSendForbidden ?? (isSendForbidden(config.topicName) || config.topicName === SystemTopic.TIMER),
     }
     this.#topics.set(config.topicName, topic)
     return topic
