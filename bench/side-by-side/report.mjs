@@ -41,6 +41,10 @@ const METRICS = {
   growth: { name: 'large log ÷ small log', unit: '×', digits: 2 },
   missing: { name: 'acknowledged messages lost', unit: '', digits: 0 },
   topicsPerSecond: { name: 'topics created', unit: '/s', digits: 0, isBetterHigh: true },
+  sendP99BeforeMs: { name: 'send p99 without', unit: 'ms', digits: 1 },
+  sendP99Ms: { name: 'send p99', unit: 'ms', digits: 1 },
+  sendP99Growth: { name: 'send p99 with ÷ without', unit: '×', digits: 2 },
+  drainPerSecond: { name: 'messages caught up', unit: '/s', digits: 0, isBetterHigh: true },
   sendP50Growth: { name: 'send p50 after ÷ before', unit: '×', digits: 2 },
 }
 

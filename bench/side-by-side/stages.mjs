@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { residentMiB, untilAccepting } from './brokers.mjs'
 import { filteredPull } from './filter-stage.mjs'
 import { cpuMicros, load, newTopic } from './load.mjs'
+import { coldConsumer, topicTrickle } from './operations-stages.mjs'
 import { rmqload, sleep } from './tools.mjs'
 
 /**
@@ -296,6 +297,8 @@ export const stages = [
   startup,
   topics,
   recovery,
+  coldConsumer,
+  topicTrickle,
 ]
 
 /**
