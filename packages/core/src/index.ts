@@ -177,33 +177,64 @@ export { RequestCode } from './protocol/remoting/request-code.js'
 export { ResponseCode } from './protocol/remoting/response-code.js'
 export { parseTraceRecords, type TraceRecord, type TraceType } from './protocol/trace/trace-record.js'
 export {
+  type Aggregate,
   type AggregateResult,
   type AggregateSpec,
   type Aggregator,
   count,
+  distinctCount,
   max,
   mean,
   min,
+  type ResultOf,
   sum,
+  toArray,
+  top,
 } from './stream/aggregator.js'
-export {
-  type AggregatedStream,
-  type KeyedStream,
-  type Pipeline,
-  pipeline,
-  type Sink,
-  type Source,
-  type Stream,
-  type WindowedStream,
-} from './stream/builder.js'
+export { type Pipeline, type PipelineDefaults, pipeline, type Source, type SourceOptions } from './stream/builder.js'
 export type { OperatorDescription, PipelineDescription } from './stream/describe.js'
 export { type Duration, durationMs, formatDuration } from './stream/duration.js'
-export type { StreamGraph, StreamNode } from './stream/graph.js'
+export type { Emit } from './stream/emit.js'
+export type { DeadLetterRecord, ErrorPolicy } from './stream/error-policy.js'
+export { type StreamGraph, type StreamNode, topicsOf } from './stream/graph.js'
 export { KEY_BYTES_MAX, type Key, queueOfKey } from './stream/key.js'
-export { type Plan, planPipeline, type Stage } from './stream/plan.js'
+export type { AsyncOptions } from './stream/operators/async-map.js'
+export type { QueryableStore } from './stream/operators/operator.js'
+export type { ProcessContext, ProcessFunction } from './stream/operators/process.js'
+export { type Plan, planPipeline, queuesOfInput, type Stage } from './stream/plan.js'
 export { type InputRecord, type OutputRecord, StreamProperty } from './stream/record.js'
+export type { StandardSchema } from './stream/schema.js'
 export { bytes, json, msgpack, type Serde, text } from './stream/serde.js'
-export { MemoryState, type StateBackend, type StateChange, type StateEntry } from './stream/state.js'
-export { type Cut, type TaskCounters, type TaskOptions, TaskProgram, taskName } from './stream/task-program.js'
+export { MemoryState, type StateBackend, type StateChange, type StateEntry } from './stream/stores/state.js'
+export type {
+  AggregatedStream,
+  JoinWindow,
+  KeyedStream,
+  OperatorOptions,
+  Sink,
+  Stream,
+  WindowAggregateOptions,
+  WindowedStream,
+} from './stream/stream.js'
+export type { GlobalTable, GroupedTable, KeyValue, Table } from './stream/table.js'
+export type { TaskInput } from './stream/task-input.js'
+export {
+  type Cut,
+  type Guarantee,
+  type Outgoing,
+  type TaskCounters,
+  type TaskOptions,
+  TaskProgram,
+  taskName,
+} from './stream/task-program.js'
 export { type KeyedTopic, type Topic, type TopicOptions, topic } from './stream/topic.js'
-export { tumbling, type Window, type Windowed, type WindowSpec } from './stream/window.js'
+export {
+  countWindow,
+  hopping,
+  session,
+  sliding,
+  tumbling,
+  type Window,
+  type Windowed,
+  type WindowSpec,
+} from './stream/window.js'

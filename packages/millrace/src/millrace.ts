@@ -207,7 +207,7 @@ export function createTestBroker(options: Pick<StartOptions, 'config'> = {}): Pr
 /** The message that carries a value of a typed topic. */
 export function messageOf<T>(topic: Topic<T>, value: T): Message {
   const key = topic.key?.(value)
-  const time = topic.eventTime?.(value)
+  const time = typeof topic.eventTime === 'function' ? topic.eventTime(value) : undefined
   return {
     topic: topic.name,
     body: topic.value.serialize(value),

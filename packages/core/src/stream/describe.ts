@@ -1,12 +1,11 @@
 import type { StreamGraph, StreamNode } from './graph.js'
-import { describeWindow } from './window.js'
 
 /** One operator of a pipeline, as plain data. */
 export interface OperatorDescription {
   readonly id: string
-  readonly kind: StreamNode['kind']
-  /** Id of the operator it reads from; undefined for sources. */
-  readonly input: string | undefined
+  readonly kind: string
+  /** Ids of the operators it reads from; `id:port` for an output other than the main one. */
+  readonly inputs: readonly string[]
   /** Topic of a source or sink. */
   readonly topic: string | undefined
   /** What else there is to say, for people: window, aggregates. */
@@ -25,38 +24,26 @@ export function describeGraph(id: string, graph: StreamGraph): PipelineDescripti
     operators: graph.map(node => ({
       id: node.id,
       kind: node.kind,
-      input: node.kind === 'source' ? undefined : node.input,
-      topic: node.kind === 'source' || node.kind === 'sink' ? node.topic.name : undefined,
-      detail: detailOf(node),
+      inputs: node.inputs.map(({ id: input, port }) => (port === 'out' ? input : `${input}:${port}`)),
+      topic: node.role === 'source' || node.role === 'sink' ? node.topic.name : undefined,
+      detail: node.detail,
     })),
   }
 }
 
-/** Mermaid flowchart text: topics as cylinders, stateful operators as double boxes. */
+/** Mermaid flowchart text: topics as cylinders, stateful operators as double boxes, side outputs as dotted arrows. */
 export function mermaid(graph: StreamGraph): string {
   const lines = ['flowchart LR']
   for (const node of graph) {
     lines.push(`  ${node.id}${shapeOf(node)}`)
-    if (node.kind === 'late') lines.push(`  ${node.input} -. late .-> ${node.id}`)
-    else if (node.kind !== 'source') lines.push(`  ${node.input} --> ${node.id}`)
+    for (const { id, port } of node.inputs)
+      lines.push(port === 'out' ? `  ${id} --> ${node.id}` : `  ${id} -. ${port} .-> ${node.id}`)
   }
   return `${lines.join('\n')}\n`
 }
 
 function shapeOf(node: StreamNode): string {
-  switch (node.kind) {
-    case 'source':
-    case 'sink':
-      return `[("${node.topic.name}")]`
-    case 'aggregate':
-      return `[["${node.id}<br/>${detailOf(node)}"]]`
-    default:
-      return `["${node.id}"]`
-  }
-}
-
-function detailOf(node: StreamNode): string | undefined {
-  if (node.kind !== 'aggregate') return undefined
-  const names = Object.entries(node.spec).map(([name, aggregator]) => `${name}: ${aggregator.kind}`)
-  return `${describeWindow(node.window)}; ${names.join(', ')}`
+  if (node.role === 'source' || node.role === 'sink') return `[("${node.topic.name}")]`
+  if (node.role === 'operator' && node.state !== undefined) return `[["${node.id}<br/>${node.detail ?? node.kind}"]]`
+  return `["${node.id}"]`
 }

@@ -1,20 +1,31 @@
 import { MillraceError } from '../errors.js'
-import type { KeyByNode, SourceNode, StreamGraph, StreamNode } from './graph.js'
-import { describeWindow } from './window.js'
+import type { KeyByNode, OperatorNode, SourceNode, StreamGraph, StreamNode, Upstream } from './graph.js'
+import type { Key } from './key.js'
+import { msgpack } from './serde.js'
 
-/** A part of a pipeline that runs inside one task: everything between topics. One task per queue of `topic`. */
-export interface Stage {
-  /** Id of the operator that it starts with. */
+/** What a stage reads: the user's topic, or what the tasks of other stages sent for a key-by. */
+export interface StageInput {
+  /** Id of the source or key-by. */
   readonly id: string
   readonly topic: string
   readonly queueCount: number
-  /** `source` reads values of the user's topic; `repartition` reads what the tasks of `from` sent for the key-by. */
-  readonly input:
-    | { readonly kind: 'source'; readonly node: SourceNode }
-    | { readonly kind: 'repartition'; readonly node: KeyByNode; readonly from: Stage }
-  /** The operators after the input, topologically ordered; key-bys that end the stage are included. */
-  readonly nodes: readonly StreamNode[]
   readonly idleMs: number
+  readonly from:
+    | { readonly kind: 'source'; readonly node: SourceNode }
+    | { readonly kind: 'repartition'; readonly node: KeyByNode; readonly senders: number }
+}
+
+/**
+ * A part of a pipeline that runs inside one task: everything between topics. Task `i` reads queue `i` of each input that
+ * has so many, and all queues of global ones.
+ */
+export interface Stage {
+  /** Id of its first input. */
+  readonly id: string
+  readonly queueCount: number
+  readonly inputs: readonly StageInput[]
+  /** The operators behind the inputs, topologically ordered; key-bys that end the stage are included. */
+  readonly nodes: readonly StreamNode[]
 }
 
 /** How a pipeline is laid over topics and tasks. */
@@ -29,9 +40,18 @@ export function repartitionTopic(pipelineId: string, keyBy: string): string {
   return `${pipelineId}-${keyBy}-repartition`
 }
 
+/** Stages that turned out to be one. */
+interface Region {
+  merged: Region | undefined
+  readonly inputs: StageInput[]
+  readonly nodes: StreamNode[]
+  queueCount: number
+}
+
 /**
  * Splits a graph at the key-bys that must move records between queues. One that need not: its input has a single queue,
- * or its function is the very `key` of the source topic and only filters lie between.
+ * or its function is the very `key` of the source topic and only filters lie between. What is merged or joined runs in one task; the
+ * sides of a join whose numbers of queues differ are moved to equal ones.
  * A repartition topic that does not exist yet should get as many queues as the stage that feeds it.
  * @param queueCount  number of queues of a topic; undefined when there is no such topic.
  * @throws MillraceError TOPIC_NOT_FOUND for a source
@@ -41,83 +61,205 @@ export function planPipeline(
   graph: StreamGraph,
   queueCount: (topic: string) => number | undefined,
 ): Plan {
-  const stages: (Stage & { nodes: StreamNode[] })[] = []
-  const stageOf = new Map<string, Stage & { nodes: StreamNode[] }>()
-  const repartitioned = new Set<string>()
-  const keyedBySource = new Map<string, SourceNode>()
+  return new Planner(pipelineId, queueCount).plan(graph)
+}
 
-  for (const node of graph) {
-    if (node.kind === 'source') {
-      const count = queueCount(node.topic.name)
-      if (count === undefined)
-        throw new MillraceError(
-          'TOPIC_NOT_FOUND',
-          `pipeline "${pipelineId}" reads topic "${node.topic.name}", which does not exist; create it first`,
-        )
-      const stage = {
-        id: node.id,
-        topic: node.topic.name,
-        queueCount: count,
-        input: { kind: 'source' as const, node },
-        nodes: [],
-        idleMs: node.topic.idleMs,
-      }
-      stages.push(stage)
-      stageOf.set(node.id, stage)
-      keyedBySource.set(node.id, node)
-      continue
+class Planner {
+  readonly #pipelineId: string
+  readonly #queueCount: (topic: string) => number | undefined
+  readonly #regions: Region[] = []
+  readonly #regionOf = new Map<string, Region>()
+  readonly #keyedBySource = new Map<string, (value: never) => Key>()
+  readonly #repartitioned = new Set<string>()
+
+  constructor(pipelineId: string, queueCount: (topic: string) => number | undefined) {
+    this.#pipelineId = pipelineId
+    this.#queueCount = queueCount
+  }
+
+  plan(graph: StreamGraph): Plan {
+    for (const node of graph) {
+      if (node.role === 'source') {
+        if (!node.isGlobal) this.#source(node)
+      } else this.#place(node, graph)
     }
-    const from = stageOf.get(node.input)!
-    from.nodes.push(node)
-    stageOf.set(node.id, from)
-    const source = keyedBySource.get(node.input)
-    if (source !== undefined && (node.kind === 'filter' || node.kind === 'peek')) keyedBySource.set(node.id, source)
-    if (node.kind !== 'key-by' || from.queueCount === 1 || node.key === source?.topic.key) continue
-    const topic = repartitionTopic(pipelineId, node.id)
-    const stage = {
+    const stages: Stage[] = []
+    for (const region of this.#regions) {
+      if (region.merged !== undefined) continue
+      const { inputs, nodes, queueCount } = region
+      stages.push({ id: inputs[0]!.id, inputs, nodes, queueCount })
+    }
+    return { stages, repartitioned: this.#repartitioned }
+  }
+
+  #source(node: SourceNode): void {
+    const input = this.#sourceInput(node)
+    this.#open(node.id, { merged: undefined, inputs: [input], nodes: [], queueCount: input.queueCount })
+    if (node.topic.key !== undefined) this.#keyedBySource.set(`${node.id}:out`, node.topic.key as (value: never) => Key)
+  }
+
+  #sourceInput(node: SourceNode): StageInput {
+    const { topic } = node
+    const count = this.#queueCount(topic.name)
+    if (count === undefined)
+      throw new MillraceError(
+        'TOPIC_NOT_FOUND',
+        `pipeline "${this.#pipelineId}" reads topic "${topic.name}", which does not exist; create it first`,
+      )
+    return { id: node.id, topic: topic.name, queueCount: count, idleMs: topic.idleMs, from: { kind: 'source', node } }
+  }
+
+  #place(original: Exclude<StreamNode, SourceNode>, graph: StreamGraph): void {
+    let node = original
+    if (node.role === 'operator' && node.isKeyed && node.inputs.length > 1) node = this.#copartition(node, graph)
+    const regions = node.inputs.filter(input => !isGlobal(graph, input.id)).map(input => this.#find(input.id))
+    const region = regions.reduce((one, other) => this.#merge(one, other))
+    for (const input of node.inputs) {
+      const global = graph.find(other => other.id === input.id && other.role === 'source' && other.isGlobal)
+      if (global?.role !== 'source' || region.inputs.some(({ id }) => id === global.id)) continue
+      region.inputs.push(this.#sourceInput(global))
+    }
+    region.nodes.push(node)
+    this.#regionOf.set(node.id, region)
+    const [input] = node.inputs
+    const key = this.#keyedBySource.get(`${input!.id}:${input!.port}`)
+    if (key !== undefined && node.role === 'operator' && node.keepsValues && node.inputs.length === 1)
+      for (const port of portsOf(graph, node.id)) this.#keyedBySource.set(`${node.id}:${port}`, key)
+    if (node.role !== 'key-by' || region.queueCount === 1) return
+    if (node.key !== undefined && node.key === key) return
+    // Keys that a table's rows have already: they are where they belong.
+    if (node.key === undefined) return
+    this.#exchange(node, region, this.#queueCount(repartitionTopic(this.#pipelineId, node.id)) ?? region.queueCount)
+  }
+
+  /** Ends `from` at a key-by, and begins a stage behind it. */
+  #exchange(node: KeyByNode, from: Region, queueCount: number): void {
+    const topic = repartitionTopic(this.#pipelineId, node.id)
+    const idleMs = Math.max(...from.inputs.map(input => input.idleMs))
+    const input: StageInput = {
       id: node.id,
       topic,
-      queueCount: queueCount(topic) ?? from.queueCount,
-      input: { kind: 'repartition' as const, node, from },
-      nodes: [],
-      idleMs: from.idleMs,
+      queueCount,
+      idleMs,
+      from: { kind: 'repartition', node, senders: from.queueCount },
     }
-    stages.push(stage)
-    stageOf.set(node.id, stage)
-    repartitioned.add(node.id)
+    this.#repartitioned.add(node.id)
+    this.#open(node.id, { merged: undefined, inputs: [input], nodes: [], queueCount })
   }
-  return { stages, repartitioned }
+
+  /** Moves the sides of a join that do not have as many queues as the widest. */
+  #copartition(node: OperatorNode, graph: StreamGraph): OperatorNode {
+    const sides = node.inputs.map(input => (isGlobal(graph, input.id) ? undefined : this.#find(input.id)))
+    const counts = sides.map(side => side?.queueCount ?? 0)
+    const widest = Math.max(...counts)
+    if (counts.every(count => count === 0 || count === widest)) return node
+    const inputs = node.inputs.map((input, side): Upstream => {
+      const region = sides[side]
+      if (region === undefined || region.queueCount === widest) return input
+      const id = `${node.id}-${side === 0 ? 'left' : 'right'}`
+      const keyBy: KeyByNode = {
+        role: 'key-by',
+        id,
+        kind: 'key-by',
+        inputs: [input],
+        detail: undefined,
+        deadLetters: undefined,
+        key: undefined,
+        value: msgpack<unknown>(),
+      }
+      region.nodes.push(keyBy)
+      this.#exchange(keyBy, region, widest)
+      return { id, port: 'out' }
+    })
+    return { ...node, inputs }
+  }
+
+  #open(id: string, region: Region): void {
+    this.#regions.push(region)
+    this.#regionOf.set(id, region)
+  }
+
+  #find(id: string): Region {
+    let region = this.#regionOf.get(id)!
+    while (region.merged !== undefined) region = region.merged
+    return region
+  }
+
+  #merge(one: Region, other: Region): Region {
+    if (one === other) return one
+    const [kept, gone] = this.#regions.indexOf(one) < this.#regions.indexOf(other) ? [one, other] : [other, one]
+    gone.merged = kept
+    kept.inputs.push(...gone.inputs)
+    kept.nodes.push(...gone.nodes)
+    kept.queueCount = Math.max(kept.queueCount, gone.queueCount)
+    return kept
+  }
+}
+
+function isGlobal(graph: StreamGraph, id: string): boolean {
+  return graph.some(node => node.id === id && node.role === 'source' && node.isGlobal)
+}
+
+/** Output ports of an operator that are read. */
+function portsOf(graph: StreamGraph, id: string): ReadonlySet<string> {
+  const ports = new Set<string>(['out'])
+  for (const node of graph) for (const input of node.inputs) if (input.id === id) ports.add(input.port)
+  return ports
+}
+
+/** Queues of an input that task `queue` reads. */
+export function queuesOfInput(input: StageInput, queue: number): readonly number[] {
+  if (input.from.kind === 'source' && input.from.node.isGlobal)
+    return Array.from({ length: input.queueCount }, (_, index) => index)
+  return queue < input.queueCount ? [queue] : []
+}
+
+/** What state depends on, by the operator or input that it belongs to. Functions cannot be compared. */
+export type StateTopology = Readonly<Record<string, string>>
+
+/**
+ * What the state of a stage depends on: an operator whose line is the same can go on with its state. Operators without state may come
+ * and go.
+ */
+export function stateTopology(stage: Stage): StateTopology {
+  const topology: Record<string, string> = {}
+  for (const node of stage.nodes)
+    if (node.role === 'operator' && node.state !== undefined) topology[node.id] = node.state
+  // With another number of queues, keys move between tasks, away from their state.
+  const queues = Object.keys(topology).length > 0 ? ` with ${stage.queueCount} queues` : ''
+  for (const input of stage.inputs) topology[input.id] = `${input.from.kind} "${input.topic}"${queues}`
+  return topology
 }
 
 /**
- * What the state of a stage depends on, a line each: equal lines can go on with the state, others cannot.
- * Functions cannot be compared, and operators without state may come and go.
+ * Compares what state was made by with what would use it.
+ * @returns ids whose state is to be deleted: none unless `migrate`, which lets operators go and come by name.
+ * @throws MillraceError TOPOLOGY_CHANGED when the state cannot go on.
  */
-export function stateTopology(stage: Stage): readonly string[] {
-  const aggregates = stage.nodes.filter(node => node.kind === 'aggregate')
-  // With another number of queues, keys move between tasks, away from their state.
-  const queues = aggregates.length > 0 ? ` with ${stage.queueCount} queues` : ''
-  const lines = [`${stage.input.kind} "${stage.topic}"${queues}`]
-  for (const node of aggregates) {
-    const fields = Object.entries(node.spec).map(([name, aggregator]) => `${name}: ${aggregator.kind}`)
-    lines.push(`${node.id} over ${describeWindow({ ...node.window, graceMs: 0 })} of ${fields.join(', ')}`)
-  }
-  return lines
-}
-
-/** @throws MillraceError TOPOLOGY_CHANGED when state made by `stored` cannot go on with `current`. */
-export function checkTopology(task: string, stored: readonly string[], current: readonly string[]): void {
-  const gone = stored.filter(line => !current.includes(line))
-  const added = current.filter(line => !stored.includes(line))
-  if (gone.length === 0 && added.length === 0) return
+export function checkTopology(
+  task: string,
+  stored: StateTopology,
+  current: StateTopology,
+  migrate: boolean,
+): readonly string[] {
+  const gone = Object.keys(stored).filter(id => current[id] === undefined)
+  const added = Object.keys(current).filter(id => stored[id] === undefined)
+  const changed = Object.keys(stored).filter(id => current[id] !== undefined && current[id] !== stored[id])
+  if (changed.length === 0 && (migrate || (gone.length === 0 && added.length === 0))) return gone
+  const had = list([...gone, ...changed], stored)
+  const has = list([...added, ...changed], current)
+  const advice =
+    changed.length === 0
+      ? 'Run it with migrate: true to drop the state of what is gone and begin what is new empty; '
+      : 'Give the changed operators new names, '
   throw new MillraceError(
     'TOPOLOGY_CHANGED',
-    `the state of task "${task}" was made by another topology: it had ${list(gone)}, the pipeline now has ${list(added)}. ` +
-      'Give the pipeline a new id, or delete its state directory to begin anew',
-    { detail: { gone, added } },
+    `the state of task "${task}" was made by another topology: it had ${had}, the pipeline now has ${has}. ` +
+      `${advice}or give the pipeline a new id, or delete its state directory to begin anew`,
+    { detail: { gone, added, changed } },
   )
 }
 
-function list(lines: readonly string[]): string {
-  return lines.length === 0 ? 'nothing more' : lines.map(line => `[${line}]`).join(' ')
+function list(ids: readonly string[], topology: StateTopology): string {
+  return ids.length === 0 ? 'nothing more' : ids.map(id => `[${id}: ${topology[id]}]`).join(' ')
 }

@@ -17,12 +17,14 @@ export interface OutputRecord {
   readonly topic: string
   /** Index into the topic's queues sorted by broker name and queue id. */
   readonly queue: number
-  readonly key: string | undefined
+  readonly key: Key | undefined
   readonly body: Uint8Array
   /** Event time, milliseconds. */
   readonly timestamp: number
+  /** When consumers shall see it, milliseconds since the epoch; undefined for at once. */
+  readonly deliverAt: number | undefined
   /**
-   * Position among the task's outputs, from 1, without gaps; the same output has the same number when it is made again after a crash.
+   * Position among the task's outputs, growing; an output that is sent again has the same number.
    * Undefined for messages that carry only a watermark: they may come twice.
    */
   readonly sequence: number | undefined
@@ -81,4 +83,22 @@ export function decodeRepartition(body: Uint8Array): RepartitionMessage | undefi
   if (typeof sequence !== 'number' || typeof timestamp !== 'number') return undefined
   if ((typeof key !== 'string' && typeof key !== 'number') || !(value instanceof Uint8Array)) return undefined
   return { channel, watermark, record: { sequence, timestamp, key, value } }
+}
+
+/** Outputs as they are kept in the state until they are acknowledged. */
+export function encodeOutbox(outputs: readonly OutputRecord[]): Uint8Array {
+  const fields: unknown[] = []
+  for (const { topic, queue, key, body, timestamp, deliverAt, sequence } of outputs)
+    fields.push(topic, queue, key, body, timestamp, deliverAt, sequence)
+  return packr.pack(fields)
+}
+
+export function decodeOutbox(stored: Uint8Array): OutputRecord[] {
+  const fields = packr.unpack(stored as Buffer) as unknown[]
+  const outputs: OutputRecord[] = []
+  for (let at = 0; at < fields.length; at += 7) {
+    const [topic, queue, key, body, timestamp, deliverAt, sequence] = fields.slice(at, at + 7)
+    outputs.push({ topic, queue, key, body, timestamp, deliverAt, sequence } as OutputRecord)
+  }
+  return outputs
 }

@@ -33,17 +33,17 @@ describe('the pipeline language', () => {
     expect(board.describe()).toEqual({
       id: 'board',
       operators: [
-        { id: 'source-1', kind: 'source', input: undefined, topic: 'bids', detail: undefined },
-        { id: 'filter-1', kind: 'filter', input: 'source-1', topic: undefined, detail: undefined },
-        { id: 'key-by-1', kind: 'key-by', input: 'filter-1', topic: undefined, detail: undefined },
+        { id: 'source-1', kind: 'source', inputs: [], topic: 'bids', detail: undefined },
+        { id: 'filter-1', kind: 'filter', inputs: ['source-1'], topic: undefined, detail: undefined },
+        { id: 'key-by-1', kind: 'key-by', inputs: ['filter-1'], topic: undefined, detail: undefined },
         {
           id: 'aggregate-1',
           kind: 'aggregate',
-          input: 'key-by-1',
+          inputs: ['key-by-1'],
           topic: undefined,
           detail: 'tumbling 10 s, grace 2 s; mean: mean, n: count',
         },
-        { id: 'sink-1', kind: 'sink', input: 'aggregate-1', topic: 'prices', detail: undefined },
+        { id: 'sink-1', kind: 'sink', inputs: ['aggregate-1'], topic: 'prices', detail: undefined },
       ],
     })
     expect(board.mermaid()).toBe(
@@ -118,7 +118,9 @@ describe('the plan', () => {
 
   it('repartitions a key that is not the key of the source', () => {
     const plan = planPipeline('other', otherKey.graph, () => 4)
-    expect(plan.stages.map(stage => [stage.topic, stage.queueCount, stage.nodes.map(node => node.id)])).toEqual([
+    expect(
+      plan.stages.map(stage => [stage.inputs[0]!.topic, stage.queueCount, stage.nodes.map(node => node.id)]),
+    ).toEqual([
       ['bids', 4, ['by-bidder']],
       ['other-by-bidder-repartition', 4, ['aggregate-1', 'sink-1']],
     ])
@@ -146,10 +148,10 @@ describe('the plan', () => {
 
   it('names what state depends on, and only that', () => {
     const [stage] = planPipeline('board', board.graph, () => 4).stages
-    expect(stateTopology(stage!)).toEqual([
-      'source "bids" with 4 queues',
-      'aggregate-1 over tumbling 10 s of mean: mean, n: count',
-    ])
+    expect(stateTopology(stage!)).toEqual({
+      'source-1': 'source "bids" with 4 queues',
+      'aggregate-1': 'tumbling 10 s of mean: mean, n: count',
+    })
   })
 
   it('refuses a source that does not exist', () => {

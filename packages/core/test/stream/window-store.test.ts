@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Key } from '../../src/stream/key.js'
-import { MemoryState, type StateChange } from '../../src/stream/state.js'
-import { WindowStore } from '../../src/stream/window-store.js'
+import { MemoryState, type StateChange } from '../../src/stream/stores/state.js'
+import { WindowStore } from '../../src/stream/stores/window-store.js'
 
 function commit(store: WindowStore<number>, state: MemoryState): void {
   const changes: StateChange[] = []

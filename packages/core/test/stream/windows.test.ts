@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { count, max, mean, min, sum } from '../../src/stream/aggregator.js'
 import { type Pipeline, pipeline } from '../../src/stream/builder.js'
 import { json, msgpack, text } from '../../src/stream/serde.js'
-import { type PipelineDriver, type TestRecord, testPipeline } from '../../src/stream/test-driver.js'
 import { topic } from '../../src/stream/topic.js'
 import { tumbling, type Windowed } from '../../src/stream/window.js'
+import { type PipelineDriver, type TestRecord, testPipeline } from '../../src/testkit/pipeline-driver.js'
 
 interface Reading {
   readonly sensor: string
@@ -185,7 +185,7 @@ describe('a repartition', () => {
   })
 
   it('does not wait for an idle queue beyond its time-out, and takes it in again', () => {
-    const driver = testPipeline(byKind, { queues: 2 })
+    const driver = testPipeline(byKind, { queues: 2, guarantee: 'at-least-once' })
     driver.send(loose, { sensor: 'a', at: 1, value: 1 }, { queue: 0 })
     driver.send(loose, { sensor: 'a', at: 50, value: 1 }, { queue: 0 })
     driver.advance(900)

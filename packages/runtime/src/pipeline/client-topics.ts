@@ -5,6 +5,7 @@ import type { OutgoingMessage, Pulled, QueueIndex, QueueListener, TopicReader, T
 /** Topics through a client: of Millrace's broker or Apache's. */
 export class ClientTopics implements TopicReader, TopicWriter {
   readonly #client: Client
+  readonly #group: string
   readonly #producer: Producer
   readonly #onError: (error: Error) => void
   /** Queues by topic, sorted as the client gives them: by broker name and queue id. */
@@ -16,6 +17,7 @@ export class ClientTopics implements TopicReader, TopicWriter {
   /** @param onError  hears of failures that are tried again. */
   constructor(client: Client, group: string, onError: (error: Error) => void) {
     this.#client = client
+    this.#group = group
     // Retries by the producer would go to another queue, or store twice.
     this.#producer = client.producer({ group, retries: 0 })
     this.#onError = onError
@@ -58,8 +60,12 @@ export class ClientTopics implements TopicReader, TopicWriter {
     return { records: result.messages.map(inputRecord), nextOffset, minOffset, maxOffset }
   }
 
-  endOffset(queue: QueueIndex, end: 'first' | 'last'): Promise<number> {
-    return this.#client.admin.offsets.at(this.#queue(queue), end)
+  offsetAt(queue: QueueIndex, position: 'first' | 'last' | number): Promise<number> {
+    return this.#client.admin.offsets.at(this.#queue(queue), position)
+  }
+
+  reported(queue: QueueIndex): Promise<number | undefined> {
+    return this.#client.admin.offsets.committed(this.#group, this.#queue(queue))
   }
 
   report(queue: QueueIndex, offset: number): void {
@@ -72,11 +78,14 @@ export class ClientTopics implements TopicReader, TopicWriter {
   }
 
   async send(queue: QueueIndex, messages: readonly OutgoingMessage[]): Promise<void> {
-    const outgoing = messages.map(({ body, key, properties }): Message => {
-      const message = { topic: queue.topic, body, properties }
+    const outgoing = messages.map(({ body, key, properties, deliverAt }): Message => {
+      const message = { topic: queue.topic, body, properties, deliverAt }
       return key === undefined ? message : { ...message, keys: key, shardingKey: key }
     })
-    await this.#producer.sendBatch(outgoing, { queue: this.#queue(queue) })
+    const [first] = outgoing
+    const options = { queue: this.#queue(queue) }
+    if (first?.deliverAt !== undefined) await this.#producer.send(first, options)
+    else await this.#producer.sendBatch(outgoing, options)
   }
 
   #indexes(queues: readonly MessageQueue[]): QueueIndex[] {

@@ -7,17 +7,19 @@ const BATCH_BYTES_MAX = 1024 * 1024
 
 interface Waiting {
   readonly message: OutgoingMessage
-  readonly cut: number
+  readonly commit: number
 }
 
 /** Outputs to one queue: sent in order, one batch at a time. */
 interface Lane {
   readonly target: QueueIndex
-  readonly waiting: Waiting[]
-  sending: Waiting[] | undefined
+  waiting: Waiting[]
+  /** The first of `waiting` that has not been taken. */
+  next: number
+  sending: readonly Waiting[] | undefined
 }
 
-/** A batch that is due. `lane` names it in `sent` and `failed`. */
+/** A batch that is due. `lane` names it in `sent` and `again`. */
 export interface OutboxBatch {
   readonly lane: string
   readonly target: QueueIndex
@@ -25,15 +27,14 @@ export interface OutboxBatch {
 }
 
 /**
- * Outputs of one task that are not acknowledged yet, and which of them the commit under way waits for.
- * Invariant: `size` is what waits plus what is being sent, over all lanes; `before + since` is the same.
+ * Outputs of one task that are not acknowledged yet, by the commit that they belong to.
+ * Invariant: `size` is what waits plus what is being sent, over all lanes; so is the sum over commits.
  */
 export class Outbox {
   readonly #lanes = new Map<string, Lane>()
   readonly #tags: { readonly pipelineId: string; readonly task: string; readonly epoch: number }
-  #cut = 0
-  #before = 0
-  #since = 0
+  readonly #open = new Map<number, number>()
+  #size = 0
 
   /** @param tags  what marks the task's messages. */
   constructor(tags: { readonly pipelineId: string; readonly task: string; readonly epoch: number }) {
@@ -42,67 +43,79 @@ export class Outbox {
 
   /** Outputs not acknowledged. */
   get size(): number {
-    return this.#before + this.#since
+    return this.#size
   }
 
-  /** Outputs from before the last `cut` that are not acknowledged. */
-  get beforeCut(): number {
-    return this.#before
+  /** Outputs of commits up to this one that are not acknowledged. */
+  openUntil(commit: number): number {
+    let open = 0
+    for (const [other, count] of this.#open) if (other <= commit) open += count
+    return open
   }
 
-  add(outputs: readonly OutputRecord[]): void {
+  add(outputs: readonly OutputRecord[], commit: number): void {
+    if (outputs.length === 0) return
     for (const output of outputs) {
       const name = `${output.topic}/${output.queue}`
       let lane = this.#lanes.get(name)
       if (lane === undefined) {
-        lane = { target: { topic: output.topic, queue: output.queue }, waiting: [], sending: undefined }
+        lane = { target: { topic: output.topic, queue: output.queue }, waiting: [], next: 0, sending: undefined }
         this.#lanes.set(name, lane)
       }
-      lane.waiting.push({ message: this.#message(output), cut: this.#cut })
+      lane.waiting.push({ message: this.#message(output), commit })
     }
-    this.#since += outputs.length
+    this.#size += outputs.length
+    this.#open.set(commit, (this.#open.get(commit) ?? 0) + outputs.length)
   }
 
-  /** Everything added so far belongs to the commit that now begins. */
-  cut(): void {
-    assert(this.#before === 0, 'the outputs of the last commit were acknowledged')
-    this.#before = this.#since
-    this.#since = 0
-    this.#cut++
-  }
-
-  /** Batches that can leave now; each is under way until `sent` or `failed`. */
+  /** Batches that can leave now; each is under way until `sent`. */
   takeDue(): OutboxBatch[] {
     const due: OutboxBatch[] = []
     for (const [name, lane] of this.#lanes) {
-      if (lane.sending !== undefined || lane.waiting.length === 0) continue
+      if (lane.sending !== undefined || lane.next === lane.waiting.length) continue
       let bytes = 0
-      let count = 0
-      while (count < lane.waiting.length && count < BATCH_RECORDS_MAX) {
-        bytes += lane.waiting[count]!.message.body.length
-        if (count > 0 && bytes > BATCH_BYTES_MAX) break
-        count++
+      let end = lane.next
+      while (end < lane.waiting.length && end - lane.next < BATCH_RECORDS_MAX) {
+        const { message } = lane.waiting[end]!
+        // Delayed messages travel alone.
+        if (message.deliverAt !== undefined && end > lane.next) break
+        bytes += message.body.length
+        if (end > lane.next && bytes > BATCH_BYTES_MAX) break
+        end++
+        if (message.deliverAt !== undefined) break
       }
-      lane.sending = lane.waiting.splice(0, count)
-      due.push(this.#batch(name, lane.target, lane.sending))
+      lane.sending = lane.waiting.slice(lane.next, end)
+      lane.next = end
+      if (lane.next === lane.waiting.length) {
+        lane.waiting = []
+        lane.next = 0
+      }
+      due.push(batchOf(name, lane.target, lane.sending))
     }
     return due
   }
 
-  /** A lane's batch was acknowledged. */
-  sent(name: string): void {
+  /** A lane's batch was acknowledged. Returns the commits of which nothing is left. */
+  sent(name: string): readonly number[] {
     const lane = this.#lane(name)
-    for (const { cut } of lane.sending ?? [])
-      if (cut < this.#cut) this.#before--
-      else this.#since--
+    const done: number[] = []
+    for (const { commit } of lane.sending!) {
+      const left = this.#open.get(commit)! - 1
+      this.#size--
+      if (left > 0) this.#open.set(commit, left)
+      else {
+        this.#open.delete(commit)
+        done.push(commit)
+      }
+    }
     lane.sending = undefined
+    return done
   }
 
   /** The lane's batch, to be sent again as it was. */
   again(name: string): OutboxBatch {
     const lane = this.#lane(name)
-    assert(lane.sending !== undefined, 'a batch is under way', { lane: name })
-    return this.#batch(name, lane.target, lane.sending)
+    return batchOf(name, lane.target, lane.sending!)
   }
 
   #lane(name: string): Lane {
@@ -111,11 +124,7 @@ export class Outbox {
     return lane
   }
 
-  #batch(lane: string, target: QueueIndex, sending: readonly Waiting[]): OutboxBatch {
-    return { lane, target, messages: sending.map(({ message }) => message) }
-  }
-
-  #message({ body, key, timestamp, sequence }: OutputRecord): OutgoingMessage {
+  #message({ body, key, timestamp, deliverAt, sequence }: OutputRecord): OutgoingMessage {
     const { pipelineId, task, epoch } = this.#tags
     const properties: Record<string, string> = {
       [StreamProperty.PIPELINE]: pipelineId,
@@ -124,6 +133,10 @@ export class Outbox {
       [StreamProperty.TIME]: String(timestamp),
     }
     if (sequence !== undefined) properties[StreamProperty.SEQUENCE] = String(sequence)
-    return { body, key, properties }
+    return { body, key: key === undefined ? undefined : String(key), properties, deliverAt }
   }
+}
+
+function batchOf(lane: string, target: QueueIndex, sending: readonly Waiting[]): OutboxBatch {
+  return { lane, target, messages: sending.map(({ message }) => message) }
 }

@@ -4,12 +4,18 @@ import {
   assert,
   createActorSystem,
   type Environment,
+  type Guarantee,
+  type Key,
   MillraceError,
   type Pipeline,
   type Plan,
   planPipeline,
+  type QueryableStore,
+  queuesOfInput,
+  type Stage,
   type StateBackend,
   taskName,
+  topicsOf,
 } from '@millrace/core'
 import { type Observable, Subject } from 'rxjs'
 import { pipelineTask, type TaskMessage, type TaskStatus } from './pipeline-task.js'
@@ -19,7 +25,10 @@ export interface EngineOptions {
   readonly commitIntervalMs: number
   readonly inFlightMax: number
   readonly cacheEntriesMax: number
-  readonly startAt: 'first' | 'last'
+  readonly startAt: 'first' | 'last' | number
+  readonly guarantee: Guarantee
+  /** Lets operators with state come and go by name. */
+  readonly migrate: boolean
   /** Queues of topics that have to be made. */
   readonly queuesOfNewTopics: number
 }
@@ -48,11 +57,26 @@ export interface PipelineMetrics {
   readonly tasks: readonly Readonly<TaskStatus>[]
 }
 
+/** A store of a pipeline, as far as this process holds it. Reads are synchronous and cost a look into LMDB when the entry is not in memory. */
+export interface LocalStore<V> {
+  /** Undefined too when the key belongs to a task of another process. */
+  get(key: Key): V | undefined
+  /** At most `limit` (default 1,000) entries of each task, both ends inclusive. */
+  range(from?: Key, to?: Key, limit?: number): Iterable<readonly [key: Key, value: V]>
+  /** Results so far of the open windows of a key that begin in [from, to], milliseconds since the epoch. */
+  fetch(key: Key, from: number, to: number): Iterable<{ readonly start: number; readonly value: V }>
+}
+
 /** A pipeline that runs in this process. */
 export interface RunningPipeline {
   readonly id: string
   /** Computed anew at each call. */
   metrics(): PipelineMetrics
+  /**
+   * The part of a store that this process holds, by the name of its operator: what has been processed, committed or not.
+   * @throws MillraceError INVALID_ARGUMENT when no operator of that name keeps a store that can be read.
+   */
+  store<V>(name: string): LocalStore<V>
   /** Records skipped, waits that are tried again, task failures. Nothing is kept for late subscribers. */
   readonly errors: Observable<Error>
   /** Finishes what was read into the tasks, commits, leaves the group. Resolves when all is closed. May be called twice. */
@@ -61,6 +85,10 @@ export interface RunningPipeline {
 }
 
 interface RunningTask {
+  readonly stage: Stage
+  readonly queue: number
+  /** Read by queries; new after each restart. */
+  stores: ReadonlyMap<string, QueryableStore>
   readonly ref: ActorRef<TaskMessage>
   readonly status: TaskStatus
   /** Ends the wait for its start. */
@@ -80,7 +108,10 @@ export class PipelineEngine implements RunningPipeline {
   readonly #system: ActorSystem
   readonly #errors = new Subject<Error>()
   readonly #queueCounts = new Map<string, number>()
+  /** By name. */
   readonly #tasks = new Map<string, RunningTask>()
+  /** Queues that are this process's. */
+  readonly #held = new Set<string>()
   #plan: Plan = { stages: [], repartitioned: new Set() }
   #stopped: Promise<void> | undefined
   /** Why a task could not be started. */
@@ -110,7 +141,7 @@ export class PipelineEngine implements RunningPipeline {
   async start(): Promise<void> {
     try {
       await this.#prepareTopics()
-      const topics = this.#plan.stages.map(stage => stage.topic)
+      const topics = this.#plan.stages.flatMap(stage => stage.inputs.map(input => input.topic))
       await this.#ports.reader.join(this.id, topics, {
         assigned: queues => this.#assigned(queues),
         revoked: queues => this.#revoked(queues),
@@ -138,6 +169,35 @@ export class PipelineEngine implements RunningPipeline {
     }
   }
 
+  store<V>(name: string): LocalStore<V> {
+    const node = this.#pipeline.graph.find(({ id }) => id === name)
+    if (node?.role !== 'operator' || node.state === undefined)
+      throw new MillraceError('INVALID_ARGUMENT', `pipeline "${this.id}" has no operator "${name}" with a store`)
+    const stores = function* (tasks: Iterable<RunningTask>): Generator<QueryableStore> {
+      for (const task of tasks) {
+        const store = task.status.state === 'running' ? task.stores.get(name) : undefined
+        if (store !== undefined) yield store
+      }
+    }
+    const tasks = this.#tasks
+    return {
+      get(key) {
+        for (const store of stores(tasks.values())) {
+          const value = store.get(key)
+          if (value !== undefined) return value as V
+        }
+        return undefined
+      },
+      *range(from, to, limit = 1_000) {
+        for (const store of stores(tasks.values())) yield* store.range(from, to, limit) as Iterable<readonly [Key, V]>
+      },
+      *fetch(key, from, to) {
+        for (const store of stores(tasks.values()))
+          yield* store.fetch(key, from, to) as Iterable<{ readonly start: number; readonly value: V }>
+      },
+    }
+  }
+
   /** Tells `errors`. */
   report(error: Error): void {
     this.#errors.next(error)
@@ -162,12 +222,11 @@ export class PipelineEngine implements RunningPipeline {
   /** Makes the topics that are missing and learns their queues, then plans for good. */
   async #prepareTopics(): Promise<void> {
     const { id, graph } = this.#pipeline
-    for (const node of graph)
-      if (node.kind === 'source' || node.kind === 'sink')
-        await this.#ensureTopic(node.topic.name, this.#options.queuesOfNewTopics)
+    for (const topic of topicsOf(graph)) await this.#ensureTopic(topic, this.#options.queuesOfNewTopics)
     const count = (topic: string): number | undefined => this.#queueCounts.get(topic)
-    for (const stage of planPipeline(id, graph, count).stages)
-      if (stage.input.kind === 'repartition') await this.#ensureTopic(stage.topic, stage.queueCount)
+    for (const { inputs } of planPipeline(id, graph, count).stages)
+      for (const { from, topic, queueCount } of inputs)
+        if (from.kind === 'repartition') await this.#ensureTopic(topic, queueCount)
     this.#plan = planPipeline(id, graph, count)
   }
 
@@ -187,60 +246,76 @@ export class PipelineEngine implements RunningPipeline {
     this.#queueCounts.set(topic, count)
   }
 
-  /** Starts tasks, those that read what others send first: they note the end of their topics before anything is sent. */
+  /**
+   * Starts the tasks whose queues are all here, those that read what others send first: they note the end of their topics before anything
+   * is sent.
+   */
   async #assigned(queues: readonly QueueIndex[]): Promise<void> {
-    const started: { queue: QueueIndex; place: number }[] = queues.map(queue => ({
-      queue,
-      place: this.#plan.stages.findIndex(stage => stage.topic === queue.topic),
-    }))
-    started.sort((a, b) => b.place - a.place)
-    for (const { queue } of started) {
-      if (this.#stopped !== undefined || this.#refusal !== undefined) return
-      await this.#startTask(queue).catch((error: Error) => {
-        this.#refusal = error
-        this.report(error)
-      })
-    }
+    for (const { topic, queue } of queues) this.#held.add(`${topic}/${queue}`)
+    for (const stage of [...this.#plan.stages].reverse())
+      for (let queue = 0; queue < stage.queueCount; queue++) {
+        if (this.#stopped !== undefined || this.#refusal !== undefined) return
+        if (this.#tasks.has(taskName(stage, queue)) || !this.#holdsAll(stage, queue)) continue
+        await this.#startTask(stage, queue).catch((error: Error) => {
+          this.#refusal = error
+          this.report(error)
+        })
+      }
   }
 
-  #startTask({ topic, queue }: QueueIndex): Promise<void> {
-    const stage = this.#plan.stages.find(other => other.topic === topic)
-    assert(stage !== undefined, 'the topic is in the plan', { topic })
+  #holdsAll(stage: Stage, queue: number): boolean {
+    const own = stage.inputs.filter(({ from }) => from.kind === 'repartition' || !from.node.isGlobal)
+    return own.every(input => queuesOfInput(input, queue).every(index => this.#held.has(`${input.topic}/${index}`)))
+  }
+
+  #startTask(stage: Stage, queue: number): Promise<void> {
     const name = taskName(stage, queue)
-    const status = newStatus(name, topic, queue)
+    const status = newStatus(name, stage.inputs[0]!.topic, queue)
     const { reader, writer, openState } = this.#ports
     return new Promise((resolve, reject) => {
-      const behavior = pipelineTask({
-        ...this.#options,
-        pipelineId: this.id,
-        plan: this.#plan,
+      const task: RunningTask = {
         stage,
         queue,
-        reader,
-        writer,
-        openState: () => openState(name),
-        queueCount: sink => {
-          const count = this.#queueCounts.get(sink)
-          assert(count !== undefined, 'the queues of every topic are known', { sink })
-          return count
-        },
         status,
-        onStarted: resolve,
-        onRefused: reject,
-        onError: error => this.report(error),
-      })
-      this.#tasks.set(`${topic}/${queue}`, { ref: this.#system.spawn(name, behavior), status, refuse: reject })
+        refuse: reject,
+        stores: new Map(),
+        ref: this.#system.spawn(
+          name,
+          pipelineTask({
+            ...this.#options,
+            pipelineId: this.id,
+            plan: this.#plan,
+            stage,
+            queue,
+            reader,
+            writer,
+            openState: () => openState(name),
+            queueCount: sink => {
+              const count = this.#queueCounts.get(sink)
+              assert(count !== undefined, 'the queues of every topic are known', { sink })
+              return count
+            },
+            status,
+            onStarted: stores => {
+              task.stores = stores
+              resolve()
+            },
+            onRefused: reject,
+            onError: error => this.report(error),
+          }),
+        ),
+      }
+      this.#tasks.set(name, task)
     })
   }
 
-  /** Stops tasks, sources first, so that what they sent is read on by the others for as long as may be. */
+  /** Stops the tasks of queues that are gone, sources first, so that what they sent is read on by the others for as long as may be. */
   async #revoked(queues: readonly QueueIndex[]): Promise<void> {
+    for (const { topic, queue } of queues) this.#held.delete(`${topic}/${queue}`)
+    const stopped = [...this.#tasks].filter(([, { stage, queue }]) => !this.#holdsAll(stage, queue))
     await Promise.all(
-      queues.map(async ({ topic, queue }) => {
-        const name = `${topic}/${queue}`
-        const task = this.#tasks.get(name)
-        if (task === undefined) return
-        await task.ref
+      stopped.map(async ([name, { ref }]) => {
+        await ref
           .ask<void>(reply => ({ kind: 'stop', reply }), STOP_DEADLINE_MS)
           .catch((error: Error) => this.report(error))
         this.#tasks.delete(name)

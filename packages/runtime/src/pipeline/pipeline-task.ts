@@ -2,9 +2,10 @@ import {
   type ActorContext,
   type Behavior,
   type Cut,
-  type InputRecord,
+  type Guarantee,
   MillraceError,
   type Plan,
+  type QueryableStore,
   type ReplyTo,
   receive,
   type Stage,
@@ -12,8 +13,9 @@ import {
   setup,
   TaskProgram,
 } from '@millrace/core'
+import { InputLane } from './input-lane.js'
 import { Outbox, type OutboxBatch } from './outbox.js'
-import type { Pulled, QueueIndex, TopicReader, TopicWriter } from './topics.js'
+import type { Pulled, TopicReader, TopicWriter } from './topics.js'
 
 export interface PipelineTaskOptions {
   readonly pipelineId: string
@@ -24,15 +26,17 @@ export interface PipelineTaskOptions {
   readonly writer: TopicWriter
   readonly openState: () => Promise<StateBackend>
   readonly queueCount: (topic: string) => number
+  readonly guarantee: Guarantee
+  readonly migrate: boolean
   readonly commitIntervalMs: number
   /** Records read and not processed, plus outputs not acknowledged. */
   readonly inFlightMax: number
   readonly cacheEntriesMax: number
-  readonly startAt: 'first' | 'last'
+  readonly startAt: 'first' | 'last' | number
   /** Kept up to date by the task, read by anybody. */
   readonly status: TaskStatus
-  /** The task runs. Told again after each restart. */
-  readonly onStarted: () => void
+  /** The task runs, and its stores can be read. Told again after each restart. */
+  readonly onStarted: (stores: ReadonlyMap<string, QueryableStore>) => void
   /** The task cannot run and will not be restarted. */
   readonly onRefused: (error: Error) => void
   /** Something that was skipped or is tried again. */
@@ -42,6 +46,7 @@ export interface PipelineTaskOptions {
 /** What one task is doing. Counts are since the pipeline was started. */
 export interface TaskStatus {
   readonly name: string
+  /** The first of the topics that it reads. */
   readonly topic: string
   readonly queue: number
   state: 'starting' | 'running' | 'restarting' | 'stopped' | 'failed'
@@ -54,7 +59,7 @@ export interface TaskStatus {
   restarts: number
   /** Event time up to which results are complete; minus infinity at first. */
   watermark: number
-  /** Records in the queue that no commit covers yet. */
+  /** Records in the queues that no commit covers yet. */
   lag: number
   /** Records read and not processed, plus outputs not acknowledged. */
   inFlight: number
@@ -66,18 +71,26 @@ export type TaskMessage =
   | { readonly kind: 'commit-due' }
   | { readonly kind: 'answer'; readonly life: object; readonly handle: () => void }
 
-const RETRY_MS_MIN = 100
-const RETRY_MS_MAX = 5_000
+const SEND_RETRY_MS_MIN = 100
+const SEND_RETRY_MS_MAX = 5_000
 const PULL_RECORDS_MAX = 1_024
 
+/** A commit on its way to the disk, and the offsets that it covers. */
+interface Committing {
+  readonly cut: Cut
+  readonly number: number
+  readonly offsets: readonly (number | undefined)[]
+}
+
 /**
- * One task: pulls a queue, runs the `TaskProgram`, sends its outputs, commits its state.
+ * One task: pulls its queues, runs the `TaskProgram`, sends its outputs, commits its state.
  *
  *   opening → running → stopping → stopped
  *
- * A commit begins with a cut of state and offset, waits until every output from before the cut is acknowledged, and then writes.
- * Processing goes on meanwhile. So state never covers an input whose outputs could still be lost; outputs may come
- * twice, with the same sequence. Any failure but a retryable one of a pull or send restarts the task from its last commit.
+ * Exactly once: a commit holds state, offsets and outputs; when it is on disk the outputs leave, and are sent until they are acknowledged, in
+ * this life or a later one, with the same sequences. At least once: outputs leave as they are made, and a commit is written when every
+ * output from before its cut is acknowledged.
+ * Processing goes on meanwhile. Any failure but a retryable one of a pull or send restarts the task from its last commit.
  */
 export function pipelineTask(options: PipelineTaskOptions): Behavior<TaskMessage> {
   return setup(context => {
@@ -90,30 +103,27 @@ export function pipelineTask(options: PipelineTaskOptions): Behavior<TaskMessage
 class PipelineTask {
   readonly #options: PipelineTaskOptions
   readonly #context: ActorContext<TaskMessage>
-  readonly #source: QueueIndex
+  readonly #isExactlyOnce: boolean
   readonly #aborted = new AbortController()
   /** Counts of earlier lives, to which this one's are added. */
   readonly #base: Readonly<TaskStatus>
   #state: StateBackend | undefined
   #program: TaskProgram | undefined
   #outbox: Outbox | undefined
-  #pulled: readonly InputRecord[] = []
-  #done = 0
-  #isPulling = false
-  #nextOffset = 0
-  #maxOffset: number | undefined
-  #pullRetryMs = RETRY_MS_MIN
-  #sendRetryMs = RETRY_MS_MIN
+  #lanes: readonly InputLane[] = []
+  #sendRetryMs = SEND_RETRY_MS_MIN
   /** The commit under way. */
-  #committing: Cut | undefined
+  #committing: Committing | undefined
   #isWriting = false
-  #committedOffset = 0
+  /** At least once: number of the commit that takes what happens now. */
+  #commitNumber = 0
+  #isWakeDue = false
   #stopReply: ReplyTo<void> | undefined
 
   constructor(options: PipelineTaskOptions, context: ActorContext<TaskMessage>) {
     this.#options = options
     this.#context = context
-    this.#source = { topic: options.stage.topic, queue: options.queue }
+    this.#isExactlyOnce = options.guarantee === 'exactly-once'
     if (options.status.state === 'restarting') options.status.restarts++
     this.#base = { ...options.status }
     context.onStop(() => this.#close())
@@ -129,6 +139,7 @@ class PipelineTask {
         if (message.life === this) message.handle()
         return
       case 'commit-due':
+        this.#tick()
         this.#quiet()
         this.#commit()
         this.#pump()
@@ -136,8 +147,7 @@ class PipelineTask {
       case 'stop':
         this.#stopReply = message.reply
         this.#aborted.abort()
-        this.#pulled = []
-        this.#done = 0
+        for (const lane of this.#lanes) lane.drop()
         this.#commit()
         this.#finishStop()
     }
@@ -145,7 +155,7 @@ class PipelineTask {
 
   /** Opens state and finds where to read on. A task without state writes its start first: it is the same after a crash. */
   async #load(): Promise<() => void> {
-    const { openState, reader, stage, startAt } = this.#options
+    const { openState, reader, startAt } = this.#options
     const state = await openState()
     if (this.#aborted.signal.aborted) {
       await state.close()
@@ -158,17 +168,23 @@ class PipelineTask {
     } catch (error) {
       return () => this.#refuse(error as Error)
     }
-    // What lies in a repartition topic was made for state that is gone.
-    const end = stage.input.kind === 'repartition' ? 'last' : startAt
-    if (program.offset === undefined) program.startAt(await reader.endOffset(this.#source, end))
+    for (const [place, input] of program.inputs.entries()) {
+      if (input.offset !== undefined) continue
+      const queue = { topic: input.input.topic, queue: input.queue }
+      // What lies in a repartition topic was made for state that is gone; a table is all that its topic holds.
+      const isRepartition = input.input.from.kind === 'repartition'
+      const position = input.isGlobal ? 'first' : isRepartition ? 'last' : startAt
+      const reported = program.isStateful ? undefined : await reader.reported(queue)
+      program.startAt(place, reported ?? (await reader.offsetAt(queue, position)))
+    }
     await state.commit(program.cut().changes)
     program.settle()
     return () => this.#start(program)
   }
 
   #makeProgram(state: StateBackend): TaskProgram {
-    const { pipelineId, plan, stage, queue, cacheEntriesMax, queueCount, onError } = this.#options
-    const now = this.#context.clock.monotonic()
+    const { pipelineId, plan, stage, queue, cacheEntriesMax, guarantee, migrate, queueCount, onError } = this.#options
+    const { clock } = this.#context
     return new TaskProgram({
       pipelineId,
       plan,
@@ -176,8 +192,13 @@ class PipelineTask {
       queue,
       state,
       cacheEntriesMax,
+      guarantee,
+      migrate,
       queueCount,
-      now,
+      wallClock: () => clock.now(),
+      after: (delayMs, work) => this.#context.after(delayMs, { kind: 'answer', life: this, handle: work }),
+      wake: () => this.#wake(),
+      now: clock.monotonic(),
       onSkipped: onError,
     })
   }
@@ -191,87 +212,135 @@ class PipelineTask {
   #start(program: TaskProgram): void {
     const { pipelineId, status, commitIntervalMs } = this.#options
     this.#program = program
+    this.#lanes = program.inputs.map((input, place) => new InputLane(place, input))
     this.#outbox = new Outbox({ pipelineId, task: program.name, epoch: program.epoch })
-    this.#nextOffset = this.#committedOffset = program.offset ?? 0
+    for (const { outputs, commit } of program.recovered) this.#outbox.add(outputs, commit)
     status.state = 'running'
     this.#context.every(commitIntervalMs, { kind: 'commit-due' })
-    this.#options.onStarted()
+    this.#options.onStarted(program.stores)
     if (this.#stopReply !== undefined) this.#finishStop()
     else this.#pump()
+    this.#send()
   }
 
-  /** Moves whatever can move: records through the program, outputs out, the next pull in. */
+  /** Outputs that may still be made before some are acknowledged. */
+  #room(outbox: Outbox): number {
+    return Math.max(0, this.#options.inFlightMax - outbox.size - this.#committingCount)
+  }
+
+  /** Outputs in the commit under way. */
+  get #committingCount(): number {
+    return this.#committing?.cut.outbox?.outputs.length ?? 0
+  }
+
+  /** Moves whatever can move: records through the program, outputs out, the next pulls in. */
   #pump(): void {
     const program = this.#program
     const outbox = this.#outbox
     if (program === undefined || outbox === undefined) return
-    while (this.#done < this.#pulled.length && outbox.size < this.#options.inFlightMax && !program.isCommitDue) {
-      const now = this.#context.clock.monotonic()
-      this.#done = program.process(this.#pulled, this.#done, now, this.#options.inFlightMax - outbox.size)
-      outbox.add(program.takeOutputs())
+    const now = this.#context.clock.monotonic()
+    while (!program.isCommitDue && !program.isBusy && this.#room(outbox) > 0) {
+      const lane = this.#nextLane()
+      if (lane === undefined) break
+      lane.run((records, from) => program.process(lane.place, records, from, now, this.#room(outbox)))
+      this.#takeOutputs(program, outbox)
     }
     if (program.isCommitDue) this.#commit()
     this.#send()
-    this.#pull()
+    for (const lane of this.#lanes) this.#pull(lane)
     this.#show()
   }
 
-  #pull(): void {
+  /** Global tables first, up to their ends; then what was made first. */
+  #nextLane(): InputLane | undefined {
+    let next: InputLane | undefined
+    for (const lane of this.#lanes) {
+      if (lane.isGlobal && !lane.isAtEnd) return lane.size > 0 ? lane : undefined
+      if (lane.size > 0 && (next === undefined || lane.nextTimestamp < next.nextTimestamp)) next = lane
+    }
+    return next
+  }
+
+  #takeOutputs(program: TaskProgram, outbox: Outbox): void {
+    if (!this.#isExactlyOnce) outbox.add(program.takeOutputs(), this.#commitNumber)
+  }
+
+  #pull(lane: InputLane): void {
     const { reader, inFlightMax } = this.#options
-    const room = inFlightMax - this.#inFlight()
-    if (this.#isPulling || this.#stopReply !== undefined || room < Math.max(1, inFlightMax / 4)) return
-    this.#isPulling = true
-    const request = reader.pull(this.#source, this.#nextOffset, Math.min(room, PULL_RECORDS_MAX), this.#aborted.signal)
+    const share = Math.max(1, Math.floor(inFlightMax / this.#lanes.length))
+    const room = Math.min(share - lane.size, inFlightMax - this.#inFlight())
+    if (lane.isPulling || this.#stopReply !== undefined || room < Math.max(1, share / 4)) return
+    lane.isPulling = true
+    const request = reader.pull(lane.source, lane.nextOffset, Math.min(room, PULL_RECORDS_MAX), this.#aborted.signal)
     this.#wait(
-      request.then(pulled => () => this.#take(pulled)),
-      error => this.#retryPull(error),
+      request.then(pulled => () => this.#take(lane, pulled)),
+      error => this.#retryPull(lane, error),
     )
   }
 
-  #take({ records, nextOffset, minOffset, maxOffset }: Pulled): void {
-    this.#isPulling = false
-    this.#pullRetryMs = RETRY_MS_MIN
+  #take(lane: InputLane, pulled: Pulled): void {
+    lane.isPulling = false
     if (this.#stopReply !== undefined) return
-    const { topic, queue } = this.#source
-    if (maxOffset < this.#nextOffset || minOffset > this.#nextOffset) {
+    const { topic, queue } = lane.source
+    const { nextOffset, minOffset, maxOffset } = pulled
+    if (maxOffset < lane.nextOffset || minOffset > lane.nextOffset) {
       const reason =
-        maxOffset < this.#nextOffset
+        maxOffset < lane.nextOffset
           ? `the queue ends at ${maxOffset}`
           : `records before ${minOffset} are no longer stored`
-      const message = `task "${this.#program!.name}" cannot read on at ${topic}/${queue}@${this.#nextOffset}: ${reason}; going on at ${nextOffset}`
+      const message = `task "${this.#program!.name}" cannot read on at ${topic}/${queue}@${lane.nextOffset}: ${reason}; going on at ${nextOffset}`
       this.#options.onError(new MillraceError('REQUEST_FAILED', message))
-      if (nextOffset < this.#nextOffset) this.#program!.startAt(nextOffset)
+      if (nextOffset < lane.nextOffset) this.#program!.startAt(lane.place, nextOffset)
     }
-    this.#pulled = this.#done < this.#pulled.length ? [...this.#pulled.slice(this.#done), ...records] : records
-    this.#done = 0
-    this.#nextOffset = nextOffset
-    this.#maxOffset = maxOffset
+    lane.take(pulled)
     this.#quiet()
     this.#pump()
   }
 
-  #retryPull(error: Error): void {
+  #retryPull(lane: InputLane, error: Error): void {
     if (this.#stopReply !== undefined) {
-      this.#isPulling = false
+      lane.isPulling = false
       return
     }
     this.#options.onError(error)
-    this.#later(this.#pullRetryMs, () => {
-      this.#isPulling = false
+    this.#later(lane.nextRetryMs(), () => {
+      lane.isPulling = false
       this.#pump()
     })
-    this.#pullRetryMs = Math.min(RETRY_MS_MAX, this.#pullRetryMs * 2)
   }
 
-  /** Lets inputs become idle while the queue has nothing for us. */
+  /** Lets inputs become idle while their queues have nothing for us. */
   #quiet(): void {
     const program = this.#program
     const outbox = this.#outbox
     if (program === undefined || outbox === undefined || this.#stopReply !== undefined) return
-    if (this.#done < this.#pulled.length || this.#maxOffset === undefined || this.#nextOffset < this.#maxOffset) return
-    if (outbox.size >= this.#options.inFlightMax || program.isCommitDue) return
-    program.quiet(this.#context.clock.monotonic(), this.#options.inFlightMax - outbox.size)
-    outbox.add(program.takeOutputs())
+    for (const lane of this.#lanes) {
+      if (!lane.isAtEnd || this.#room(outbox) === 0 || program.isCommitDue) continue
+      program.quiet(lane.place, this.#context.clock.monotonic(), this.#room(outbox))
+      this.#takeOutputs(program, outbox)
+    }
+  }
+
+  /** Does what is due by wall clock or was answered. */
+  #tick(): void {
+    const program = this.#program
+    const outbox = this.#outbox
+    if (program === undefined || outbox === undefined || this.#stopReply !== undefined) return
+    if (this.#room(outbox) === 0 || program.isCommitDue) return
+    program.tick(this.#room(outbox))
+    this.#takeOutputs(program, outbox)
+  }
+
+  /** An asynchronous operator has an answer. Many that come in one turn are one message. */
+  #wake(): void {
+    if (this.#isWakeDue) return
+    this.#isWakeDue = true
+    const handle = (): void => {
+      this.#isWakeDue = false
+      this.#tick()
+      this.#pump()
+    }
+    this.#context.self.tell({ kind: 'answer', life: this, handle })
   }
 
   #send(): void {
@@ -281,8 +350,9 @@ class PipelineTask {
   #sendBatch({ lane, target, messages }: OutboxBatch): void {
     this.#wait(
       this.#options.writer.send(target, messages).then(() => () => {
-        this.#sendRetryMs = RETRY_MS_MIN
-        this.#outbox?.sent(lane)
+        this.#sendRetryMs = SEND_RETRY_MS_MIN
+        const done = this.#outbox!.sent(lane)
+        if (this.#isExactlyOnce) for (const commit of done) this.#program!.trim(commit)
         this.#writeCommit()
         this.#pump()
         this.#finishStop()
@@ -296,7 +366,7 @@ class PipelineTask {
     this.#options.onError(error)
     const outbox = this.#outbox!
     this.#later(this.#sendRetryMs, () => this.#sendBatch(outbox.again(lane)))
-    this.#sendRetryMs = Math.min(RETRY_MS_MAX, this.#sendRetryMs * 2)
+    this.#sendRetryMs = Math.min(SEND_RETRY_MS_MAX, this.#sendRetryMs * 2)
   }
 
   #commit(): void {
@@ -304,33 +374,44 @@ class PipelineTask {
     const outbox = this.#outbox
     if (program === undefined || outbox === undefined || this.#committing !== undefined || !program.hasProgress) return
     program.announceWatermark()
-    outbox.add(program.takeOutputs())
-    outbox.cut()
-    this.#committing = program.cut()
+    this.#takeOutputs(program, outbox)
+    this.#committing = {
+      cut: program.cut(),
+      number: this.#commitNumber++,
+      offsets: program.inputs.map(input => input.offset),
+    }
     this.#send()
     this.#writeCommit()
   }
 
   #writeCommit(): void {
     const committing = this.#committing
-    if (committing === undefined || this.#isWriting || this.#outbox!.beforeCut > 0) return
+    if (committing === undefined || this.#isWriting) return
+    if (!this.#isExactlyOnce && this.#outbox!.openUntil(committing.number) > 0) return
     this.#isWriting = true
     this.#wait(
-      this.#state!.commit(committing.changes).then(() => () => {
+      this.#state!.commit(committing.cut.changes).then(() => () => {
         this.#isWriting = false
         this.#committing = undefined
-        this.#program!.settle()
-        this.#options.status.commits++
-        if (committing.offset !== undefined) {
-          this.#committedOffset = committing.offset
-          this.#options.reader.report(this.#source, committing.offset)
-        }
+        this.#committed(committing)
         if (this.#stopReply !== undefined) this.#commit()
         this.#pump()
         this.#finishStop()
       }),
       undefined,
     )
+  }
+
+  #committed({ cut: { outbox }, offsets }: Committing): void {
+    this.#program!.settle()
+    this.#options.status.commits++
+    if (outbox !== undefined) this.#outbox!.add(outbox.outputs, outbox.commit)
+    for (const lane of this.#lanes) {
+      const offset = offsets[lane.place]
+      if (offset === undefined || offset === lane.committedOffset) continue
+      lane.committedOffset = offset
+      if (!lane.isGlobal) this.#options.reader.report(lane.source, offset)
+    }
   }
 
   #finishStop(): void {
@@ -356,7 +437,9 @@ class PipelineTask {
   }
 
   #inFlight(): number {
-    return this.#pulled.length - this.#done + (this.#outbox?.size ?? 0)
+    let count = (this.#outbox?.size ?? 0) + this.#committingCount + (this.#program?.outputCount ?? 0)
+    for (const lane of this.#lanes) count += lane.size
+    return count
   }
 
   #show(): void {
@@ -368,7 +451,7 @@ class PipelineTask {
     status.skipped = this.#base.skipped + counters.skipped
     status.duplicates = this.#base.duplicates + counters.duplicates
     status.watermark = watermark
-    status.lag = Math.max(0, (this.#maxOffset ?? this.#committedOffset) - this.#committedOffset)
+    status.lag = this.#lanes.reduce((sum, lane) => sum + lane.lag, 0)
     status.inFlight = this.#inFlight()
   }
 

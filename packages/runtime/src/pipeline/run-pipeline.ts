@@ -1,6 +1,13 @@
 import { join } from 'node:path'
 import type { Client } from '@millrace/client'
-import { type Duration, durationMs, type Environment, MillraceError, type Pipeline } from '@millrace/core'
+import {
+  type Duration,
+  durationMs,
+  type Environment,
+  type Guarantee,
+  MillraceError,
+  type Pipeline,
+} from '@millrace/core'
 import { lockDirectory, openTaskState } from '@millrace/storage'
 import { ClientTopics } from './client-topics.js'
 import { PipelineEngine, type RunningPipeline } from './pipeline-engine.js'
@@ -16,8 +23,18 @@ export interface PipelineOptions {
   readonly inFlightMax?: number
   /** State entries that each operator of a task keeps in memory, and may change between commits. Default 100,000. */
   readonly cacheEntriesMax?: number
-  /** Where to begin in queues without state: with what is stored, or with what comes. Default `first`. */
-  readonly startAt?: 'first' | 'last'
+  /**
+   * Where to begin in queues without state: with what is stored, with what comes, or with what was stored at a time (milliseconds since the
+   * epoch) or later. Default `first`.
+   */
+  readonly startAt?: 'first' | 'last' | number
+  /**
+   * `exactly-once` (default): outputs are part of each commit and leave after it, so that they come a commit interval later; Millrace's
+   * broker and Millrace consumers drop what comes twice. `at-least-once`: outputs leave as they are made.
+   */
+  readonly guarantee?: Guarantee
+  /** Lets operators with state come and go by name: what is gone is deleted, what is new begins empty. Default: such a change is refused. */
+  readonly migrate?: boolean
   /** Queues of the source and sink topics that do not exist yet and are made. Default 4. */
   readonly queuesOfNewTopics?: number
 }
@@ -31,7 +48,7 @@ const QUEUES_OF_NEW_TOPICS = 4
  * Runs a pipeline in this process, as a member of the consumer group with the pipeline's id. It goes on where the last run on the same
  * state directory ended, however it ended. Resolves when its tasks run.
  *
- * Each input has its effect on state once; outputs are sent at least once, tagged (`StreamProperty`) so that duplicates can be told.
+ * Each input has its effect on state once; outputs are tagged (`StreamProperty`) so that readers can tell and drop duplicates.
  * @throws MillraceError TOPOLOGY_CHANGED when the state was made by another shape of the pipeline; STORE_LOCKED when
  *   another process runs on the state; INVALID_ARGUMENT; and what the client throws.
  */
@@ -42,6 +59,8 @@ export async function runPipeline(pipeline: Pipeline, options: PipelineOptions):
     inFlightMax: positive('inFlightMax', options.inFlightMax ?? IN_FLIGHT_MAX),
     cacheEntriesMax: positive('cacheEntriesMax', options.cacheEntriesMax ?? CACHE_ENTRIES_MAX),
     startAt: options.startAt ?? 'first',
+    guarantee: options.guarantee ?? 'exactly-once',
+    migrate: options.migrate ?? false,
     queuesOfNewTopics: positive('queuesOfNewTopics', options.queuesOfNewTopics ?? QUEUES_OF_NEW_TOPICS),
   } as const
   const directory = join(stateDir, pipeline.id)

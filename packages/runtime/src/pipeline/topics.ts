@@ -30,9 +30,11 @@ export interface TopicReader {
   join(group: string, topics: readonly string[], listener: QueueListener): Promise<void>
   /** Waits a while for records when there are none. */
   pull(queue: QueueIndex, offset: number, recordsMax: number, signal: AbortSignal): Promise<Pulled>
-  /** The first offset stored, or the offset after the last one. */
-  endOffset(queue: QueueIndex, end: 'first' | 'last'): Promise<number>
-  /** Tells the group's position for others to see. Nothing depends on it. */
+  /** The first offset stored, the offset after the last one, or the first that was stored at a time or later. */
+  offsetAt(queue: QueueIndex, position: 'first' | 'last' | number): Promise<number>
+  /** What `report` told last, in this process or another; undefined when nothing did. */
+  reported(queue: QueueIndex): Promise<number | undefined>
+  /** Tells the group's position for others to see: whoever takes the queue over without its state begins there, if it needs none. */
   report(queue: QueueIndex, offset: number): void
   /** Leaves the group: revokes every queue first. */
   leave(): Promise<void>
@@ -43,6 +45,8 @@ export interface OutgoingMessage {
   readonly body: Uint8Array
   readonly key: string | undefined
   readonly properties: Readonly<Record<string, string>>
+  /** When consumers shall see it, milliseconds since the epoch. */
+  readonly deliverAt: number | undefined
 }
 
 /** Where tasks write to. Errors as with `TopicReader`. */
@@ -51,6 +55,6 @@ export interface TopicWriter {
   queueCount(topic: string): Promise<number | undefined>
   /** Makes a topic of at least one queue per broker, `queues` in all if that can be. */
   createTopic(topic: string, queues: number): Promise<void>
-  /** Resolves when all are stored, in this order. After a rejection some may be. */
+  /** Resolves when all are stored, in this order. After a rejection some may be. A delayed message comes alone. */
   send(queue: QueueIndex, messages: readonly OutgoingMessage[]): Promise<void>
 }

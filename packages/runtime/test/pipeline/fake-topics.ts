@@ -100,8 +100,9 @@ export class FakeTopics {
         },
         pull: async (queue, offset, recordsMax, signal) =>
           whileAlive(await this.#pull(queue, offset, recordsMax, signal)),
-        endOffset: async ({ topic, queue }, end) =>
-          whileAlive(end === 'first' ? 0 : this.#queues.get(topic)![queue]!.length),
+        offsetAt: async ({ topic, queue }, position) =>
+          whileAlive(position === 'first' ? 0 : this.#queues.get(topic)![queue]!.length),
+        reported: async ({ topic, queue }) => whileAlive(this.reported.get(`${topic}/${queue}`)),
         report: ({ topic, queue }, offset) => {
           if (isAlive) this.reported.set(`${topic}/${queue}`, offset)
         },

@@ -1,6 +1,13 @@
 import { pack, unpack } from 'msgpackr'
-import { decodeKey, encodeKey, type Key } from './key.js'
+import { decodeKey, encodeKey, type Key } from '../key.js'
+import { MinHeap } from './min-heap.js'
 import type { StateBackend, StateChange } from './state.js'
+
+/** The state of one key in one window. Change `state`, then `touch` the entry. */
+export interface WindowEntry<S> {
+  readonly key: Key
+  state: S | undefined
+}
 
 interface Entry {
   readonly window: OpenWindow
@@ -49,7 +56,7 @@ export class WindowStore<S> {
   readonly #entriesMax: number
   readonly #windows = new Map<number, OpenWindow>()
   #last: OpenWindow | undefined
-  #firstStart: number | undefined
+  readonly #starts = new MinHeap()
   #commit = 1
   #changed: Entry[] = []
   #settling: Entry[] = []
@@ -65,7 +72,7 @@ export class WindowStore<S> {
 
   /** Start of the earliest open window. */
   get firstStart(): number | undefined {
-    return this.#firstStart
+    return this.#starts.first
   }
 
   /** Entries in memory. */
@@ -83,12 +90,54 @@ export class WindowStore<S> {
     return window && (this.#entry(window, key)?.state as S | undefined)
   }
 
+  /** The entry of a window and key, made without state when there is none; then give it one and `touch` it. */
+  entry(start: number, key: Key): WindowEntry<S> {
+    const window = this.#last?.start === start ? this.#last : (this.#window(start) ?? this.#openLast(start))
+    const found = this.#entry(window, key)
+    if (found !== undefined) return found as WindowEntry<S>
+    const entry: Entry = {
+      window,
+      key,
+      bytes: undefined,
+      state: undefined,
+      isDeleted: false,
+      isStored: !window.isComplete,
+      dirty: 0,
+    }
+    window.entries.set(key, entry)
+    this.#size++
+    return entry as WindowEntry<S>
+  }
+
+  /** Its state changed. */
+  touch(entry: WindowEntry<S>): void {
+    const touched = entry as Entry
+    touched.isDeleted = false
+    this.#touch(touched)
+  }
+
+  /** Takes a key out of a window, if it is there. */
+  delete(start: number, key: Key): void {
+    const window = this.#window(start)
+    const entry = window && this.#entry(window, key)
+    if (entry === undefined || entry.isDeleted) return
+    entry.state = undefined
+    entry.isDeleted = true
+    this.#touch(entry)
+  }
+
+  /** States of a key in the open windows that start in [from, to], by start. */
+  *fetch(key: Key, from: number, to: number): Generator<{ readonly start: number; readonly state: S }> {
+    const starts = [...this.#windows.keys()].filter(start => start >= from && start <= to).sort((a, b) => a - b)
+    for (const start of starts) {
+      const state = this.get(start, key)
+      if (state !== undefined) yield { start, state }
+    }
+  }
+
   set(start: number, key: Key, state: S): void {
     let window = this.#window(start)
-    if (window === undefined) {
-      window = this.#open(start, true)
-      this.#last = window
-    }
+    if (window === undefined) window = this.#openLast(start)
     let entry = window.entries.get(key)
     if (entry === undefined) {
       entry = { window, key, bytes: undefined, state, isDeleted: false, isStored: !window.isComplete, dirty: 0 }
@@ -105,7 +154,7 @@ export class WindowStore<S> {
    * May be stopped and taken up again at any point, also by another store over the same backend after a commit.
    */
   takeFirst(): { readonly start: number; readonly key: Key; readonly state: S } | undefined {
-    const start = this.#firstStart
+    const start = this.#starts.first
     if (start === undefined) return undefined
     const window = this.#windows.get(start)!
     const closing = (window.closing ??= this.#beginClosing(window))
@@ -177,10 +226,16 @@ export class WindowStore<S> {
     return entry
   }
 
+  #openLast(start: number): OpenWindow {
+    const window = this.#open(start, true)
+    this.#last = window
+    return window
+  }
+
   #open(start: number, isComplete: boolean): OpenWindow {
     const window: OpenWindow = { start, entries: new Map(), isComplete, closing: undefined }
     this.#windows.set(start, window)
-    if (this.#firstStart === undefined || start < this.#firstStart) this.#firstStart = start
+    this.#starts.push(start)
     return window
   }
 
@@ -190,9 +245,7 @@ export class WindowStore<S> {
     // Deleted entries not committed yet live on in #changed until then, and leave the count here.
     this.#size -= window.entries.size
     window.entries.clear()
-    this.#firstStart = undefined
-    for (const start of this.#windows.keys())
-      if (this.#firstStart === undefined || start < this.#firstStart) this.#firstStart = start
+    this.#starts.pop()
   }
 
   #beginClosing(window: OpenWindow): Closing {
@@ -204,7 +257,12 @@ export class WindowStore<S> {
 
   #nextOf(window: OpenWindow, closing: Closing): Entry | undefined {
     while (closing.next < closing.cached.length && closing.cached[closing.next]!.isDeleted) closing.next++
-    while (closing.page.length === 0 && !closing.isPageLast) this.#readPage(window, closing)
+    for (;;) {
+      while (closing.page.length === 0 && !closing.isPageLast) this.#readPage(window, closing)
+      // Deleted since the page was read.
+      if (closing.page.length === 0 || window.entries.get(closing.page[0]!.key)?.isDeleted !== true) break
+      closing.page.shift()
+    }
     const cached = closing.cached[closing.next]
     const stored = closing.page[0]
     if (stored !== undefined && (cached === undefined || Buffer.compare(stored.bytes!, cached.bytes!) < 0)) {
