@@ -1,4 +1,4 @@
-import type { Environment } from '@millrace/core'
+import type { Credentials, Environment, TlsClient } from '@millrace/core'
 import {
   loadBodyCodec,
   MillraceError,
@@ -27,6 +27,13 @@ export interface ClientOptions {
   readonly environment?: Environment | undefined
   /** Name of this client among the members of its groups; unique among them. Default: its address and a random number. */
   readonly clientId?: string | undefined
+  /** Signs every request; for clusters that ask who it is. */
+  readonly credentials?: Credentials | undefined
+  /**
+   * Connects by TLS. `true` checks the servers' certificates against the authorities that Node.js knows;
+   * `{ isChecked: false }` takes any certificate, such as one a server made for itself.
+   */
+  readonly tls?: boolean | Partial<TlsClient> | undefined
 }
 
 /**
@@ -63,7 +70,10 @@ export class Client {
       if (request.code === RequestCode.NOTIFY_CONSUMER_IDS_CHANGED)
         memberListeners.get(request.extFields['consumerGroup'] ?? '')?.()
     }
-    const pool = new ConnectionPool(environment, onRequest)
+    const pool = new ConnectionPool(environment, onRequest, {
+      credentials: options.credentials,
+      tls: tlsOf(options.tls),
+    })
     const nameservers = new Nameservers(environment, pool, addresses)
     let local: NetAddress
     try {
@@ -162,4 +172,9 @@ export class Client {
   #refuseWhenClosed(): void {
     if (this.#isClosed) throw new MillraceError('CLOSED', 'the client is closed; make a new one with Client.connect')
   }
+}
+
+function tlsOf(tls: ClientOptions['tls']): TlsClient | undefined {
+  if (tls === undefined || tls === false) return undefined
+  return { isChecked: true, ...(tls === true ? {} : tls) }
 }

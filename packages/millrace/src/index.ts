@@ -23,6 +23,7 @@ export {
   type Aggregator,
   type AsyncOptions,
   bytes,
+  type Credentials,
   count,
   countWindow,
   type DeadLetterRecord,

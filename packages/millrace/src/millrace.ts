@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import {
   type Admin,
   Client,
+  type ClientOptions,
   type Consumer,
   type ConsumerOptions,
   type Message,
@@ -36,7 +37,7 @@ export interface StartOptions {
   readonly config?: (Partial<BrokerConfig> & { readonly nameserver?: Partial<NameserverConfig> }) | undefined
 }
 
-export interface ConnectOptions {
+export interface ConnectOptions extends Pick<ClientOptions, 'credentials' | 'tls'> {
   /** Where the state of pipelines that run here stays. Default `./data`. */
   readonly dataDir?: string | undefined
 }
@@ -88,7 +89,7 @@ export class Millrace {
    * @throws MillraceError INVALID_CONFIG, ADDRESS_IN_USE, STORE_LOCKED when another process uses `dataDir`, STORE_CORRUPT
    */
   static async start(options: StartOptions = {}): Promise<Millrace> {
-    const [{ startService }, { loadConfig }] = await Promise.all([
+    const [{ startService }, { loadConfig, ownCredentials }] = await Promise.all([
       import('@millrace/runtime'),
       import('@millrace/runtime/config'),
     ])
@@ -107,7 +108,12 @@ export class Millrace {
       cleanups.unshift(() => service.stop())
       const nameserver = service.addresses.nameserver
       if (nameserver === undefined) throw new Error('a service with both roles has a nameserver')
-      const client = await Client.connect({ nameservers: nameserver, environment })
+      const client = await Client.connect({
+        nameservers: nameserver,
+        environment,
+        credentials: ownCredentials(config.broker),
+        tls: config.broker.tlsServerMode === 'enforcing' && { isChecked: false },
+      })
       cleanups.unshift(() => client.close())
       return new Millrace({
         client,
@@ -130,8 +136,8 @@ export class Millrace {
    */
   static async connect(nameservers: string, options: ConnectOptions = {}): Promise<Millrace> {
     const environment = nodeEnvironment()
-    const client = await Client.connect({ nameservers, environment })
-    const { dataDir = './data' } = options
+    const { credentials, dataDir = './data', tls } = options
+    const client = await Client.connect({ nameservers, environment, credentials, tls })
     return new Millrace({
       client,
       environment,

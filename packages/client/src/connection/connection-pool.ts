@@ -1,7 +1,12 @@
 import { type Environment, MillraceError, type RemotingCommand } from '@millrace/core'
 import { REQUEST_TIMEOUT_MS } from '../limits.js'
 import { addressOf } from './address.js'
-import { RemotingConnection, type Request, type ServerRequestHandler } from './remoting-connection.js'
+import {
+  type ConnectionOptions,
+  RemotingConnection,
+  type Request,
+  type ServerRequestHandler,
+} from './remoting-connection.js'
 
 export interface RequestOptions {
   readonly timeoutMs?: number | undefined
@@ -12,12 +17,14 @@ export interface RequestOptions {
 export class ConnectionPool {
   readonly #environment: Environment
   readonly #serve: ServerRequestHandler
+  readonly #options: ConnectionOptions
   readonly #connections = new Map<string, RemotingConnection>()
   readonly #opening = new Map<string, Promise<RemotingConnection>>()
   #onOpen: (address: string) => void = () => {}
   #isClosed = false
 
-  constructor(environment: Environment, serve: ServerRequestHandler) {
+  constructor(environment: Environment, serve: ServerRequestHandler, options: ConnectionOptions = {}) {
+    this.#options = options
     this.#environment = environment
     this.#serve = serve
   }
@@ -62,7 +69,7 @@ export class ConnectionPool {
 
   async #open(address: string): Promise<RemotingConnection> {
     this.#refuseWhenClosed()
-    const connection = await RemotingConnection.open(this.#environment, addressOf(address), this.#serve)
+    const connection = await RemotingConnection.open(this.#environment, addressOf(address), this.#serve, this.#options)
     if (this.#isClosed) {
       connection.close()
       this.#refuseWhenClosed()

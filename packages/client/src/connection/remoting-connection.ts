@@ -1,6 +1,7 @@
 import {
   type Cancel,
   CommandFlag,
+  type Credentials,
   decodeFrame,
   type Environment,
   encodeRequest,
@@ -11,6 +12,8 @@ import {
   type NetConnection,
   type RemotingCommand,
   ResponseCode,
+  signedFields,
+  type TlsClient,
 } from '@millrace/core'
 import { abortError } from '../errors.js'
 import { CONNECT_TIMEOUT_MS, CONNECTION_BUFFERED_BYTES_MAX } from '../limits.js'
@@ -43,6 +46,14 @@ export type ServerRequestHandler = (
   connection: RemotingConnection,
 ) => RequestAnswer | undefined | Promise<RequestAnswer | undefined>
 
+/** How connections are made. */
+export interface ConnectionOptions {
+  /** Signs every request. */
+  readonly credentials?: Credentials | undefined
+  /** Connects by TLS. */
+  readonly tls?: TlsClient | undefined
+}
+
 interface Pending {
   readonly code: number
   readonly deadline: number
@@ -61,6 +72,7 @@ export class RemotingConnection {
   readonly #environment: Environment
   readonly #net: NetConnection
   readonly #serve: ServerRequestHandler
+  readonly #credentials: Credentials | undefined
   readonly #reader = new FrameReader()
   readonly #pending = new Map<number, Pending>()
   readonly #closeListeners: (() => void)[] = []
@@ -75,7 +87,14 @@ export class RemotingConnection {
   #sweepAt = Number.POSITIVE_INFINITY
   #cancelSweep: Cancel | undefined
 
-  private constructor(environment: Environment, net: NetConnection, address: NetAddress, serve: ServerRequestHandler) {
+  private constructor(
+    environment: Environment,
+    net: NetConnection,
+    address: NetAddress,
+    serve: ServerRequestHandler,
+    credentials: Credentials | undefined,
+  ) {
+    this.#credentials = credentials
     this.#environment = environment
     this.#net = net
     this.#serve = serve
@@ -92,9 +111,10 @@ export class RemotingConnection {
     environment: Environment,
     address: NetAddress,
     serve: ServerRequestHandler,
+    { credentials, tls }: ConnectionOptions = {},
   ): Promise<RemotingConnection> {
-    const net = await environment.net.connect(address, { timeoutMs: CONNECT_TIMEOUT_MS })
-    return new RemotingConnection(environment, net, address, serve)
+    const net = await environment.net.connect(address, { timeoutMs: CONNECT_TIMEOUT_MS, tls })
+    return new RemotingConnection(environment, net, address, serve, credentials)
   }
 
   /** False once closed, and once the server said that it goes away: requests in flight may still be answered then. */
@@ -119,7 +139,7 @@ export class RemotingConnection {
       return
     }
     const opaque = this.#nextOpaque()
-    this.#enqueue(encodeRequest({ code: request.code, opaque, extFields: request.fields, body: request.body }))
+    this.#enqueue(encodeRequest({ code: request.code, opaque, extFields: this.#signed(request), body: request.body }))
     const deadline = this.#environment.clock.monotonic() + timeoutMs
     this.#pending.set(opaque, { code: request.code, deadline, timeoutMs, call })
     if (deadline < this.#sweepAt) this.#scheduleSweep(deadline)
@@ -156,8 +176,8 @@ export class RemotingConnection {
   notify(request: Request): void {
     if (!this.#isOpen) return
     const opaque = this.#nextOpaque()
-    const { code, fields: extFields, body } = request
-    this.#enqueue(encodeRequest({ code, opaque, extFields, body, isOneway: true }))
+    const { code, body } = request
+    this.#enqueue(encodeRequest({ code, opaque, extFields: this.#signed(request), body, isOneway: true }))
   }
 
   /** Resolves when the connection is no longer congested, or has closed. */
@@ -178,6 +198,10 @@ export class RemotingConnection {
     this.#flush()
     this.#net.end()
     this.#closed(new MillraceError('CLOSED', `the connection to ${this.#where()} was closed by this client`))
+  }
+
+  #signed({ fields, body }: Request): Readonly<Record<string, string>> | undefined {
+    return this.#credentials ? signedFields(this.#credentials, fields, body) : fields
   }
 
   #nextOpaque(): number {

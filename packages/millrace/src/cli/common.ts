@@ -28,12 +28,24 @@ export function connecting(target: Command): Command {
         .env('NAMESRV_ADDR')
         .default('127.0.0.1:9876'),
     )
+    .addOption(
+      new Option('--credentials <file>', 'file with accessKey and secretKey, for services that ask who it is').env(
+        'MILLRACE_CREDENTIALS',
+      ),
+    )
+    .option('--tls', 'connect by TLS and check the certificates of the servers')
+    .option('--tls-ca <file>', 'believe certificates signed by these (PEM) instead; implies --tls')
+    .option('--tls-unchecked', 'connect by TLS and take any certificate')
     .addOption(new Option('--timeout <seconds>', 'longest wait for an answer').argParser(positiveNumber).default(10))
 }
 
 export interface ConnectingOptions extends CommonOptions {
   readonly nameserver: string
   readonly timeout: number
+  readonly credentials?: string
+  readonly tls?: boolean
+  readonly tlsCa?: string
+  readonly tlsUnchecked?: boolean
 }
 
 export function handle<O extends CommonOptions>(target: Command, context: CommandContext, action: Action<O>): Command {

@@ -21,7 +21,7 @@ export function configuring(target: Command): Command {
       'nameservers a broker registers with, joined by ; (default: the one in this process)',
     )
     .option('--bind <address>', 'address to listen on (default: 127.0.0.1)')
-    .option('--insecure', 'allow --bind beyond this machine although there is no authentication yet')
+    .option('--insecure', 'allow --bind beyond this machine without authentication')
     .option('-c, --config <file>', 'broker.conf, or a .json, .ts or .mjs file')
     .option('--set <key=value>', 'any setting; may be repeated', collectKeyValue)
 }

@@ -1,3 +1,4 @@
+import type { Credentials } from '@millrace/core'
 import type { BrokerConfig } from './broker-settings.js'
 import type { NameserverConfig } from './nameserver-settings.js'
 
@@ -95,4 +96,12 @@ export function requestCodes(list: string): ReadonlySet<number> {
       .filter(text => text.trim() !== '')
       .map(Number),
   )
+}
+
+/** What a client in the same process signs with: the broker's own credentials, or else the first user's. */
+export function ownCredentials(config: NameserverConfig | BrokerConfig): Credentials | undefined {
+  const inner = jsonTexts(config.innerClientAuthenticationCredentials, ['accessKey', 'secretKey'])
+  if (inner) return inner
+  const first = jsonTexts(config.initAuthenticationUser, ['username', 'password'])
+  return first && { accessKey: first.username, secretKey: first.password }
 }

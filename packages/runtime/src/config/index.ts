@@ -1,5 +1,5 @@
 export type { BrokerConfig } from './broker-settings.js'
-export { jsonTexts, requestCodes } from './check-security.js'
+export { jsonTexts, ownCredentials, requestCodes } from './check-security.js'
 export { type ConfigRow, configTable, type SettingDoc, settingDocs } from './describe.js'
 export {
   brokerConfig,

@@ -153,11 +153,14 @@ function fromEnvironment(environment: Readonly<Record<string, string | undefined
   return entries
 }
 
+/** Of the commands that connect to a service. */
+const CLIENT_CREDENTIALS = 'MILLRACE_CREDENTIALS'
+
 /** A warning, not an error as for other sources: the environment is shared with programs we do not know. */
 function unknownVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
   const known = variables()
   return Object.keys(environment)
-    .filter(name => name.startsWith('MILLRACE_') && !known.has(name))
+    .filter(name => name.startsWith('MILLRACE_') && name !== CLIENT_CREDENTIALS && !known.has(name))
     .map(name => `environment variable ${name} is not a setting${didYouMean(name, known.keys())}`)
 }
 
