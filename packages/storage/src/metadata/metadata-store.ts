@@ -3,6 +3,7 @@ import { type Clock, type DataVersion, type Environment, MillraceError } from '@
 import type { KeyValue, KeyValueTable } from '../kv/key-value.js'
 import { KeyValueStore } from '../kv/key-value-store.js'
 import { PopReceipts } from '../pop/pop-receipts.js'
+import { ReceiptJournal } from '../pop/receipt-journal.js'
 import { ChangeJournal } from './change-journal.js'
 import { type ChangeWriter, DirectWriter, JournaledWriter } from './change-writer.js'
 import { ConsumerOffsets } from './consumer-offsets.js'
@@ -39,19 +40,27 @@ export class MetadataStore {
   readonly #store: KeyValue
   readonly #versions: KeyValueTable<DataVersion, string>
   readonly #writer: ChangeWriter
+  readonly #receiptJournal: ReceiptJournal | undefined
   readonly #clock: Clock
   readonly #tables = new Map<string, MetadataTable<unknown>>()
   readonly #unlock: () => void
   #closed: Promise<void> | undefined
 
-  private constructor(store: KeyValue, writer: ChangeWriter, { clock, scheduler }: TimePorts, unlock: () => void) {
+  private constructor(
+    store: KeyValue,
+    writer: ChangeWriter,
+    { clock, scheduler }: TimePorts,
+    receiptJournal: ReceiptJournal | undefined,
+    unlock: () => void,
+  ) {
     this.#store = store
     this.#writer = writer
+    this.#receiptJournal = receiptJournal
     this.#clock = clock
     this.#unlock = unlock
     this.#versions = store.table('versions')
     this.offsets = new ConsumerOffsets(store, this.#versions, clock)
-    this.receipts = new PopReceipts(store, this.offsets, scheduler)
+    this.receipts = new PopReceipts(store, this.offsets, scheduler, receiptJournal)
   }
 
   /**
@@ -65,12 +74,24 @@ export class MetadataStore {
     let store: KeyValueStore | undefined
     try {
       store = await KeyValueStore.open(path, { durability: 'flushed', ...options })
-      const journal = openJournal(disk, join(path, 'journal'))
+      const journal = openJournal(() => ChangeJournal.open(disk, join(path, 'journal')), `${path}/journal`)
       await JournaledWriter.replay(store, journal)
       const writer =
         options.durability === 'committed' ? new JournaledWriter(store, journal, scheduler) : new DirectWriter(store)
       if (writer instanceof DirectWriter) journal.close()
-      return await MetadataStore.over(store, { clock, scheduler, name: directory, writer, onClose: lock.release })
+      const receiptJournal = openJournal(() => ReceiptJournal.open(disk, join(path, 'pop')), `${path}/pop`)
+      const isJournaled = options.durability === 'committed'
+      const metadata = await MetadataStore.over(store, {
+        clock,
+        scheduler,
+        name: directory,
+        writer,
+        ...(isJournaled && { receiptJournal }),
+        onClose: lock.release,
+      })
+      await metadata.receipts.recover(receiptJournal)
+      if (!isJournaled) receiptJournal.close()
+      return metadata
     } catch (error) {
       await store?.close()
       lock.release()
@@ -84,6 +105,7 @@ export class MetadataStore {
     options: TimePorts & {
       readonly name: string
       readonly writer?: ChangeWriter
+      readonly receiptJournal?: ReceiptJournal
       readonly onClose?: () => void
     },
   ): Promise<MetadataStore> {
@@ -97,7 +119,7 @@ export class MetadataStore {
         { detail: { found: found.format, supported: STORE_FORMAT } },
       )
     const writer = options.writer ?? new DirectWriter(store)
-    return new MetadataStore(store, writer, options, options.onClose ?? (() => undefined))
+    return new MetadataStore(store, writer, options, options.receiptJournal, options.onClose ?? (() => undefined))
   }
 
   /** Same name, same table; its records are in memory from the first call on. */
@@ -127,14 +149,15 @@ export class MetadataStore {
     await this.#writer.flush()
     await this.#store.close()
     this.#writer.close()
+    this.#receiptJournal?.close()
     this.#unlock()
   }
 }
 
 /** @throws MillraceError DISK_FAILED */
-function openJournal(disk: Environment['disk'], path: string): ChangeJournal {
+function openJournal<J>(open: () => J, path: string): J {
   try {
-    return ChangeJournal.open(disk, path)
+    return open()
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new MillraceError('DISK_FAILED', `metadata journal "${path}" could not be opened: ${reason}`, { cause })

@@ -12,6 +12,12 @@ export class PopQueue {
   isOrderDirty = false
   /** The queue's own row has to be written. */
   isNew = false
+  /** Changed since the journal heard of the queue last. */
+  isUnlogged = false
+  isLogged = false
+  isOrderUnlogged = false
+  /** Where the group goes on, if that changed since. */
+  unloggedOffset: number | undefined
 
   constructor(
     /** Stands for the three names in keys of receipts; never given twice. */
@@ -30,6 +36,9 @@ export class PopReceipt {
   isStored = false
   /** Changed since it was written last. */
   isDirty = false
+  /** Changed since the journal heard of it last, if it ever did. */
+  isUnlogged = false
+  isLogged = false
   /** Its time is over and its messages are being put into the retry topic: acknowledgements come too late. */
   isReviving = false
 

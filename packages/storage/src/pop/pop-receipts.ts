@@ -4,6 +4,7 @@ import type { ConsumerOffsets, FlushCompanion } from '../metadata/consumer-offse
 import type { PopOrder } from './pop-order.js'
 import { PopQueue, PopReceipt, RECEIPT_MESSAGES_MAX } from './pop-receipt.js'
 import { decodeReceipt, encodeReceipt, readReceiptKey, receiptKey } from './receipt-format.js'
+import type { ReceiptChanges, ReceiptJournal } from './receipt-journal.js'
 
 type QueueKey = readonly [group: string, topic: string, queueId: number]
 
@@ -12,6 +13,11 @@ const RECEIPTS_CACHED = 65_536
 const ALL = 0xffff_ffff
 /** Row of the last queue number given; no group has this name. */
 const LAST_NUMBER: QueueKey = ['', '', 0]
+/** Row of the last change in the journal that the store has. */
+const APPLIED: QueueKey = ['', '', 1]
+/** With a journal: changes of this long share one transaction, unless the journal grows beyond the bytes. */
+const STORE_DELAY_MS = 250
+const JOURNAL_BYTES_MAX = 8 * 1024 * 1024
 
 /**
  * Messages that were popped and not yet acknowledged: the durable side of pop consumption.
@@ -19,6 +25,9 @@ const LAST_NUMBER: QueueKey = ['', '', 0]
  * A change is made in memory and stored by the next flush of the consumer offsets, whoever asks for it; `commit` does. While
  * one transaction is on its way the next one forms, so a busy broker writes large groups. A receipt that was popped and
  * acknowledged between two flushes is never written at all.
+ *
+ * A transaction of LMDB costs an fsync. Where a crash of the process is all that a commit has to survive, a journal takes
+ * the changes of each turn, and the store follows some hundred milliseconds behind.
  *
  * Invariants:
  * 1. What is in memory is newer than the disk; what is not in memory is on disk as it is.
@@ -29,6 +38,8 @@ export class PopReceipts implements FlushCompanion {
   readonly #store: KeyValue
   readonly #offsets: ConsumerOffsets
   readonly #scheduler: Scheduler
+  readonly #journal: ReceiptJournal | undefined
+  readonly #cachedMax: number
   readonly #receipts: KeyValueTable<Uint8Array, Uint8Array>
   readonly #queueRows: KeyValueTable<number, QueueKey>
   readonly #orderRows: KeyValueTable<PopOrder, QueueKey>
@@ -42,28 +53,98 @@ export class PopReceipts implements FlushCompanion {
   #dirtyQueues: PopQueue[] = []
   #removedQueues: PopQueue[] = []
   /** What the flush under way writes. */
-  #writing: { receipts: PopReceipt[]; queues: PopQueue[]; removed: PopQueue[] } | undefined
+  #writing: { sequence: number; receipts: PopReceipt[]; queues: PopQueue[]; removed: PopQueue[] } | undefined
   hasChanges = false
   #commit: Promise<void> | undefined
+  #unlogged: PopReceipt[] = []
+  #unloggedQueues: PopQueue[] = []
+  #unloggedRemovals: number[] = []
+  /** Number of the last change in the journal. */
+  #sequence = 0
+  #isStoreDue = false
   /** No receipt is due before this time, milliseconds; Infinity when there is none. */
   #firstDueMs = 0
 
   /** @internal made by `MetadataStore` */
-  constructor(store: KeyValue, offsets: ConsumerOffsets, scheduler: Scheduler) {
+  constructor(
+    store: KeyValue,
+    offsets: ConsumerOffsets,
+    scheduler: Scheduler,
+    journal?: ReceiptJournal,
+    cachedMax = RECEIPTS_CACHED,
+  ) {
     this.#store = store
     this.#offsets = offsets
     this.#scheduler = scheduler
+    this.#journal = journal
+    this.#cachedMax = cachedMax
     this.#receipts = store.table('pop-receipts', { encoding: 'binary', keys: 'binary' })
     this.#queueRows = store.table('pop-queues')
     this.#orderRows = store.table('pop-orders')
     this.#lastNumber = this.#queueRows.get(LAST_NUMBER) ?? 0
-    for (const { key, value } of this.#queueRows.range())
-      if (key[0] !== LAST_NUMBER[0]) this.#addQueue(new PopQueue(value, ...key))
+    this.#sequence = this.#queueRows.get(APPLIED) ?? 0
+    for (const { key, value } of this.#queueRows.range()) {
+      if (key[0] === LAST_NUMBER[0]) continue
+      const queue = new PopQueue(value, ...key)
+      queue.isLogged = true
+      this.#addQueue(queue)
+    }
     for (const { key, value } of this.#orderRows.range()) {
       const queue = this.find(...key)
       if (queue) queue.order = value
     }
     offsets.accompany(this)
+  }
+
+  /** Brings what only the journal has into the store. @throws MillraceError DISK_FULL | DISK_FAILED */
+  async recover(journal: ReceiptJournal): Promise<void> {
+    for (const changes of journal.found) {
+      if (changes.sequence <= this.#sequence) continue
+      this.#sequence = changes.sequence
+      this.#apply(changes)
+    }
+    await this.#offsets.flush()
+    journal.stored(this.#sequence)
+  }
+
+  #apply({ newQueues, offsets, orders, receipts, removedQueues }: ReceiptChanges): void {
+    for (const number of removedQueues) {
+      const queue = this.#byNumber.get(number)
+      if (queue === undefined) continue
+      this.#removeQueue(queue)
+      delete this.#queues.get(queue.group)?.get(queue.topic)?.[queue.queueId]
+    }
+    for (const [number, ...key] of newQueues) {
+      if (this.#byNumber.has(number)) continue
+      const queue = new PopQueue(number, ...key)
+      queue.isNew = queue.isLogged = true
+      this.#dirtyQueues.push(queue)
+      this.#addQueue(queue)
+    }
+    for (const [number, offset] of offsets) {
+      const queue = this.#byNumber.get(number)
+      if (queue !== undefined) this.#offsets.set(queue.group, queue.topic, queue.queueId, offset)
+    }
+    for (const [number, order] of orders) {
+      const queue = this.#byNumber.get(number)
+      if (queue !== undefined) this.setOrder(queue, order ?? undefined)
+    }
+    for (const [key, value] of receipts) {
+      const { dueMs, queueNumber, startOffset } = readReceiptKey(key)
+      const queue = this.#byNumber.get(queueNumber)
+      if (queue === undefined) continue
+      const known = this.receipt(queue, startOffset, dueMs)
+      if (value === undefined) {
+        if (known === undefined) continue
+        known.open = 0
+        this.#touch(known)
+      } else {
+        const receipt = known ?? this.#load(queue, startOffset, dueMs, value)
+        receipt.open = decodeReceipt(value).open
+        this.#touch(receipt)
+      }
+    }
+    this.hasChanges = true
   }
 
   get cachedCount(): number {
@@ -87,7 +168,15 @@ export class PopReceipts implements FlushCompanion {
     queue.isNew = true
     this.#dirtyQueues.push(queue)
     this.#addQueue(queue)
+    this.#noteQueue(queue)
     return queue
+  }
+
+  /** The group goes on at `offset`. */
+  moveTo(queue: PopQueue, offset: number): void {
+    this.#offsets.set(queue.group, queue.topic, queue.queueId, offset)
+    queue.unloggedOffset = offset
+    this.#noteQueue(queue)
   }
 
   /** Records that messages were handed out; `offsets` ascending, at most RECEIPT_MESSAGES_MAX. */
@@ -130,7 +219,8 @@ export class PopReceipts implements FlushCompanion {
 
   setOrder(queue: PopQueue, order: PopOrder | undefined): void {
     queue.order = order
-    this.hasChanges = true
+    queue.isOrderUnlogged = true
+    this.#noteQueue(queue)
     if (queue.isOrderDirty) return
     queue.isOrderDirty = true
     this.#dirtyQueues.push(queue)
@@ -204,26 +294,93 @@ export class PopReceipts implements FlushCompanion {
     this.#commit ??= new Promise((resolve, reject) => {
       this.#scheduler.turn(() => {
         this.#commit = undefined
-        this.#offsets.flush().then(resolve, reject)
+        if (this.#journal !== undefined && this.#logChanges(this.#journal)) {
+          if (this.#journal.sizeBytes > JOURNAL_BYTES_MAX) this.#offsets.flush().then(resolve, reject)
+          else resolve()
+        } else this.#offsets.flush().then(resolve, reject)
       })
     })
     this.#commit.catch(() => undefined)
     return this.#commit
   }
 
+  /** Hands all that changed since the last call to the journal. False: it did not take it. */
+  #logChanges(journal: ReceiptJournal): boolean {
+    if (this.#store.failure !== undefined) return false
+    const receipts = this.#unlogged
+    // Not those that are gone again.
+    const queues = this.#unloggedQueues.filter(queue => this.#byNumber.get(queue.number) === queue)
+    if (receipts.length + queues.length + this.#unloggedRemovals.length === 0) return true
+    const changes: ReceiptChanges = {
+      newQueues: queues
+        .filter(queue => !queue.isLogged)
+        .map(({ group, number, queueId, topic }) => [number, group, topic, queueId] as const),
+      removedQueues: this.#unloggedRemovals,
+      offsets: queues.flatMap(({ number, unloggedOffset }) =>
+        unloggedOffset === undefined ? [] : [[number, unloggedOffset] as const],
+      ),
+      orders: queues
+        .filter(queue => queue.isOrderUnlogged)
+        .map(({ number, order }) => [number, order ?? null] as const),
+      receipts: receipts
+        .filter(receipt => receipt.open !== 0 || receipt.isLogged || receipt.isStored)
+        .map(receipt => [keyOfReceipt(receipt), receipt.open === 0 ? undefined : encodeReceipt(receipt)] as const),
+    }
+    this.#unlogged = []
+    this.#unloggedQueues = []
+    this.#unloggedRemovals = []
+    for (const receipt of receipts) {
+      receipt.isUnlogged = false
+      receipt.isLogged = true
+    }
+    for (const queue of queues) {
+      queue.isUnlogged = queue.isOrderUnlogged = false
+      queue.isLogged = true
+      queue.unloggedOffset = undefined
+    }
+    if (!journal.append(this.#sequence + 1, changes)) return false
+    this.#sequence += 1
+    // So that the next flush, whatever it is for, stores the number with what it covers.
+    this.hasChanges = true
+    this.#storeLater()
+    return true
+  }
+
+  #storeLater(): void {
+    if (this.#isStoreDue) return
+    this.#isStoreDue = true
+    const store = (): void => {
+      this.#isStoreDue = false
+      // A failure is reported by the store; the journal has what was not written.
+      this.#offsets.flush().catch(() => undefined)
+    }
+    this.#scheduler.after(STORE_DELAY_MS, store, { unref: true })
+  }
+
   write(): void {
-    const writing = { receipts: this.#dirty, queues: this.#dirtyQueues, removed: this.#removedQueues }
+    const journal = this.#journal
+    if (journal !== undefined) {
+      journal.swap()
+      void this.#queueRows.put(APPLIED, this.#sequence)
+    }
+    const writing = {
+      sequence: this.#sequence,
+      receipts: this.#dirty,
+      queues: this.#dirtyQueues,
+      removed: this.#removedQueues,
+    }
     this.#dirty = []
     this.#dirtyQueues = []
     this.#removedQueues = []
     this.hasChanges = false
-    if (writing.queues.some(queue => queue.isNew)) void this.#queueRows.put(LAST_NUMBER, this.#lastNumber)
-    for (const queue of writing.queues) this.#writeQueue(queue)
-    for (const receipt of writing.receipts) this.#write(receipt)
+    // First what is gone: a queue of the same name may have come since.
     for (const queue of writing.removed) {
       void this.#queueRows.remove(keyOf(queue))
       void this.#orderRows.remove(keyOf(queue))
     }
+    if (writing.queues.some(queue => queue.isNew)) void this.#queueRows.put(LAST_NUMBER, this.#lastNumber)
+    for (const queue of writing.queues) this.#writeQueue(queue)
+    for (const receipt of writing.receipts) this.#write(receipt)
     this.#writing = writing
   }
 
@@ -248,7 +405,7 @@ export class PopReceipts implements FlushCompanion {
 
   #write(receipt: PopReceipt): void {
     receipt.isDirty = false
-    const key = receiptKey(receipt.dueMs, receipt.queue.number, receipt.startOffset)
+    const key = keyOfReceipt(receipt)
     if (receipt.open !== 0) {
       receipt.isStored = true
       void this.#receipts.put(key, encodeReceipt(receipt))
@@ -256,6 +413,7 @@ export class PopReceipts implements FlushCompanion {
   }
 
   #writeQueue(queue: PopQueue): void {
+    if (this.#byNumber.get(queue.number) !== queue) return
     if (queue.isNew) {
       queue.isNew = false
       void this.#queueRows.put(keyOf(queue), queue.number)
@@ -268,9 +426,20 @@ export class PopReceipts implements FlushCompanion {
 
   #touch(receipt: PopReceipt): void {
     this.hasChanges = true
+    if (this.#journal !== undefined && !receipt.isUnlogged) {
+      receipt.isUnlogged = true
+      this.#unlogged.push(receipt)
+    }
     if (receipt.isDirty) return
     receipt.isDirty = true
     this.#dirty.push(receipt)
+  }
+
+  #noteQueue(queue: PopQueue): void {
+    this.hasChanges = true
+    if (this.#journal === undefined || queue.isUnlogged) return
+    queue.isUnlogged = true
+    this.#unloggedQueues.push(queue)
   }
 
   #load(queue: PopQueue, startOffset: number, dueMs: number, bytes: Uint8Array): PopReceipt {
@@ -303,7 +472,7 @@ export class PopReceipts implements FlushCompanion {
 
   /** Those that are only read from disk again when their time comes leave memory, oldest first. */
   #evict(): void {
-    let excess = this.#cached.size - RECEIPTS_CACHED
+    let excess = this.#cached.size - this.#cachedMax
     if (excess <= 0) return
     for (const receipt of this.#cached) {
       if (!receipt.isDirty && !receipt.isReviving) this.#drop(receipt)
@@ -333,8 +502,13 @@ export class PopReceipts implements FlushCompanion {
     this.#byNumber.delete(queue.number)
     queue.isNew = false
     this.#removedQueues.push(queue)
+    if (this.#journal !== undefined) this.#unloggedRemovals.push(queue.number)
     this.hasChanges = true
   }
+}
+
+function keyOfReceipt({ dueMs, queue, startOffset }: PopReceipt): Buffer {
+  return receiptKey(dueMs, queue.number, startOffset)
 }
 
 function keyOf({ group, queueId, topic }: PopQueue): QueueKey {

@@ -7,7 +7,7 @@ import type { PopReceipt } from './pop-receipt.js'
  * Value: pop time (8-byte double), bits of the open messages (4), count of messages (1), then their distances from the
  * start offset (4 each), left out when they are 0, 1, 2, …
  */
-const KEY_BYTES = 20
+export const KEY_BYTES = 20
 const HEAD_BYTES = 13
 
 export interface ReceiptKey {

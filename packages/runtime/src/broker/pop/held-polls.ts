@@ -8,7 +8,7 @@ import type { PollRequest } from './pop-request.js'
 export interface HeldPoll<R extends PollRequest = PollRequest> {
   readonly peer: ReplyPeer
   readonly request: R
-  /** Wall clock, milliseconds. */
+  /** Monotonic milliseconds. */
   readonly deadlineMs: number
   /** When to look again although nothing arrived, wall clock; Infinity: never. */
   readonly againAtMs: number
@@ -120,11 +120,13 @@ export class HeldPolls<R extends PollRequest> {
   }
 
   private tick(): void {
-    const now = this.environment.clock.now()
+    const { clock } = this.environment
+    const now = clock.now()
+    const elapsed = clock.monotonic()
     for (const line of [...this.lines.values()]) {
-      const due = line.polls.filter(poll => poll.deadlineMs <= now || !poll.peer.isOpen)
+      const due = line.polls.filter(poll => poll.deadlineMs <= elapsed || !poll.peer.isOpen)
       if (due.length > 0) {
-        line.polls = line.polls.filter(poll => poll.deadlineMs > now && poll.peer.isOpen)
+        line.polls = line.polls.filter(poll => poll.deadlineMs > elapsed && poll.peer.isOpen)
         this.count -= due.length
         for (const poll of due) if (poll.peer.isOpen) this.retry(poll, true)
       }

@@ -114,7 +114,7 @@ function acknowledge(options: PopAckOptions, handle: Handle): boolean {
   const acknowledged = acknowledgeOrdered(order, offset, popTime)
   if (acknowledged === undefined) return false
   receipts.setOrder(queue, acknowledged.order)
-  offsets.set(group, topic, queueId, acknowledged.nextOffset)
+  receipts.moveTo(queue, acknowledged.nextOffset)
   return freeAt(acknowledged.order, undefined) <= clock.now()
 }
 

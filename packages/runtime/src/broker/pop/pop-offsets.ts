@@ -22,15 +22,15 @@ export class PopOffsets {
   begin(group: string, topic: string, queueId: number, initMode: number): number {
     const reset = this.groups.takeReset(group, topic, queueId)
     if (reset !== undefined) {
-      const queue = this.receipts.find(group, topic, queueId)
-      if (queue?.order !== undefined) this.receipts.setOrder(queue, undefined)
-      this.offsets.set(group, topic, queueId, reset)
+      const queue = this.receipts.queue(group, topic, queueId)
+      if (queue.order !== undefined) this.receipts.setOrder(queue, undefined)
+      this.receipts.moveTo(queue, reset)
       return reset
     }
     const committed = this.offsets.get(group, topic, queueId)
     if (committed !== undefined) return committed
     const first = this.initial(topic, queueId, initMode)
-    this.offsets.set(group, topic, queueId, first)
+    this.moveTo(group, topic, queueId, first)
     return first
   }
 
@@ -40,7 +40,7 @@ export class PopOffsets {
   }
 
   moveTo(group: string, topic: string, queueId: number, offset: number): void {
-    this.offsets.set(group, topic, queueId, offset)
+    this.receipts.moveTo(this.receipts.queue(group, topic, queueId), offset)
   }
 
   /** Messages of a queue that the group has not popped. */

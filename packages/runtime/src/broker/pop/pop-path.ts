@@ -208,8 +208,9 @@ export class PopPath {
   /** Holds a poll that found nothing. False: it is to be answered now. */
   private hold<R extends PollRequest>(held: HeldPolls<R>, peer: ReplyPeer, request: R, topic: Topic): boolean {
     const now = this.now()
-    const deadlineMs = Math.min(request.bornTime, now) + request.pollTimeMs
-    if (request.pollTimeMs <= 0 || deadlineMs - now < POLL_MS_MIN) return false
+    const leftMs = Math.min(request.bornTime - now, 0) + request.pollTimeMs
+    if (request.pollTimeMs <= 0 || leftMs < POLL_MS_MIN) return false
+    const deadlineMs = this.options.environment.clock.monotonic() + leftMs
     const againAtMs = this.batch.freeAtMs || Number.POSITIVE_INFINITY
     const isHeld = held.hold({ peer, request, deadlineMs, againAtMs }, () => this.watched(request, topic))
     if (!isHeld) throw new PollingFull()
