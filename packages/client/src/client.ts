@@ -12,11 +12,13 @@ import { Admin } from './admin/admin.js'
 import type { ClientContext } from './client-context.js'
 import { parseNameservers } from './connection/address.js'
 import { ConnectionPool } from './connection/connection-pool.js'
+import type { RemotingConnection } from './connection/remoting-connection.js'
 import { Consumer, type ConsumerOptions } from './consumer/consumer.js'
 import { PullConsumer, type PullConsumerOptions } from './consumer/pull-consumer.js'
 import { type AssignmentListener, Assignments, type AssignmentsOptions } from './membership/assignments.js'
 import { Heartbeats } from './membership/heartbeats.js'
 import { Producer, type ProducerOptions } from './producer/producer.js'
+import { answerCheck, type GroupCheck } from './producer/transaction.js'
 import { Nameservers } from './route/nameservers.js'
 import { RouteTable } from './route/route-table.js'
 
@@ -66,9 +68,11 @@ export class Client {
     const environment = options.environment ?? nodeEnvironment()
     const addresses = parseNameservers(options.nameservers)
     const memberListeners = new Map<string, () => void>()
-    const onRequest = (request: RemotingCommand): undefined => {
+    const checks = new Map<string, GroupCheck>()
+    const onRequest = (request: RemotingCommand, connection: RemotingConnection): undefined => {
       if (request.code === RequestCode.NOTIFY_CONSUMER_IDS_CHANGED)
         memberListeners.get(request.extFields['consumerGroup'] ?? '')?.()
+      else if (request.code === RequestCode.CHECK_TRANSACTION_STATE) void answerCheck(request, connection, checks)
     }
     const pool = new ConnectionPool(environment, onRequest, {
       credentials: options.credentials,
@@ -103,6 +107,7 @@ export class Client {
       heartbeats,
       zlib: await loadBodyCodec('zlib'),
       open: new Set(),
+      checks,
       nextMessageId: () => ids.next(),
       onMembersChanged(group, listener) {
         memberListeners.set(group, listener)

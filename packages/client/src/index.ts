@@ -19,6 +19,7 @@ export type {
 } from './membership/assignments.js'
 export type { TopicFilter, Topics } from './membership/subscription.js'
 export type { Message } from './producer/message.js'
-export type { Producer, ProducerOptions, SendOptions } from './producer/producer.js'
+export type { Producer, ProducerOptions, SendOptions, TransactionOptions } from './producer/producer.js'
 export type { SendResult, SendStatus } from './producer/send-result.js'
+export type { TransactionCheck, TransactionDecision, TransactionResult } from './producer/transaction.js'
 export type { TopicRoute } from './route/topic-route.js'

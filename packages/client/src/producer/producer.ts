@@ -1,11 +1,19 @@
 import { type Compression, loadBodyCodec, type MessageQueue, MillraceError } from '@millrace/core'
 import { mergeMap, type Observable, type OperatorFunction } from 'rxjs'
 import type { ClientContext } from '../client-context.js'
+import { ErrorReporter } from '../error-reporter.js'
 import { REQUEST_TIMEOUT_MS, SEND_RETRIES } from '../limits.js'
 import { type Compressor, type Message, prepareBatch, prepareMessage } from './message.js'
 import { QueueSelector } from './queue-selector.js'
 import type { SendResult } from './send-result.js'
 import { type Outgoing, Sending, type SendingContext, type SendingOptions, sendRequest } from './sending.js'
+import {
+  endTransaction,
+  halfMessage,
+  type TransactionCheck,
+  type TransactionDecision,
+  type TransactionResult,
+} from './transaction.js'
 
 export interface ProducerOptions {
   /** Shown by admin tools. Default `millrace_producer`. */
@@ -16,6 +24,18 @@ export interface ProducerOptions {
   readonly timeoutMs?: number | undefined
   /** How bodies over 4,096 bytes are compressed; `none` leaves them as they are. Default `zlib`, which every client can read. */
   readonly compression?: Compression | 'none' | undefined
+  /**
+   * Answers brokers that ask what became of a transaction of this group. One per group in a client: that of the last
+   * producer. Without it transactions that stay undecided are given up by the broker in the end.
+   */
+  readonly check?: TransactionCheck | undefined
+  /** Hears of failures of `check`. Default: they become process warnings. */
+  readonly onError?: ((error: Error) => void) | undefined
+}
+
+export interface TransactionOptions extends SendOptions {
+  /** The broker asks no earlier than this after the send, and takes a late decision only as an answer: whole seconds. */
+  readonly firstCheckAfterSeconds?: number | undefined
 }
 
 export interface SendOptions {
@@ -45,6 +65,14 @@ export class Producer {
     this.#retries = options.retries ?? SEND_RETRIES
     this.#timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS
     context.heartbeats.addProducer(group)
+    if (options.check) {
+      context.checks.set(group, {
+        check: options.check,
+        reporter: new ErrorReporter(environment.clock, options.onError),
+      })
+      // Brokers that are connected already have not heard of this group.
+      void context.heartbeats.beat()
+    }
     const kind = options.compression ?? 'zlib'
     this.#compressor = kind === 'none' ? undefined : { kind: 'zlib', codec: context.zlib }
     if (kind !== 'none' && kind !== 'zlib') void this.#useCodec(kind)
@@ -67,6 +95,33 @@ export class Producer {
       }
       new Sending(this.#sending, outgoing, this.#optionsOf(message, options), resolve, reject).start()
     })
+  }
+
+  /**
+   * Sends a message that consumers see when the transaction is committed, and never when it is rolled back: stores it as
+   * a half message, runs `execute`, and tells the broker its decision. Resolves when the broker has stored the decision.
+   *
+   * The first decision that the broker hears of is final. When it hears of none (`unknown`, `execute` failed, a
+   * connection or process died) it asks the `check` of a producer of the group.
+   * @throws what `execute` throws; as `send`; RequestError with code 604 when the transaction has ended otherwise
+   */
+  async sendInTransaction(
+    message: Message,
+    execute: (sent: SendResult) => TransactionDecision | Promise<TransactionDecision>,
+    options: TransactionOptions = {},
+  ): Promise<TransactionResult> {
+    const messageId = this.#context.nextMessageId()
+    const prepared = halfMessage(prepareMessage(message, messageId, this.#compressor), this.#sending.group, {
+      isDelayed: message.delayLevel !== undefined || message.delayMs !== undefined || message.deliverAt !== undefined,
+      firstCheckAfterSeconds: options.firstCheckAfterSeconds,
+    })
+    const sent = await new Promise<SendResult>((resolve, reject) => {
+      const outgoing = { topic: message.topic, ...prepared, isBatch: false, reconsumeTimes: 0 }
+      new Sending(this.#sending, outgoing, this.#optionsOf(message, options), resolve, reject).start()
+    })
+    const decision = await execute(sent)
+    await endTransaction(this.#context, this.#sending.group, sent, decision)
+    return { ...sent, decision }
   }
 
   /**

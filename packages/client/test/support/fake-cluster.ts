@@ -129,6 +129,8 @@ export class FakeBroker {
         return withOffset(0)
       case RequestCode.CONSUMER_SEND_MSG_BACK:
         return this.#sendBack(fields)
+      case RequestCode.END_TRANSACTION:
+        return { code: 0 }
       case RequestCode.LOCK_BATCH_MQ:
         return this.#lock(request)
       case RequestCode.UNLOCK_BATCH_MQ:
