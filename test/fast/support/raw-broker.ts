@@ -20,7 +20,7 @@ import { nodeEnvironment } from '@millrace/core/node'
 import { startService } from '@millrace/runtime'
 import { loadConfig } from '@millrace/runtime/config'
 
-const ANSWER_MS = 8000
+const ANSWER_MS = 15_000
 
 /** What a client answers to a request of the broker; undefined: nothing. */
 export type Serve = (

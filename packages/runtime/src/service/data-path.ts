@@ -10,6 +10,9 @@ import { popRevive } from '../broker/pop/revive.js'
 import { PULL_REQUESTS, PullPath } from '../broker/pull/pull-path.js'
 import { RETENTION_REQUESTS, type RetentionMessage, retention } from '../broker/retention/retention.js'
 import { GeneralSend, SEND_REQUESTS } from '../broker/send/general-send.js'
+import { DedupWindows } from '../broker/send/once/dedup-windows.js'
+import { OnceAppends } from '../broker/send/once/once-appends.js'
+import { TaskLanes } from '../broker/send/once/task-lanes.js'
 import { SendPath } from '../broker/send/send-path.js'
 import { halfOf } from '../broker/transaction/half-message.js'
 import type { BrokerConfig } from '../config/index.js'
@@ -25,6 +28,7 @@ export class DataPath {
   private paths:
     | (HotPaths & { readonly general: GeneralSend; readonly reply: Handler; readonly pop: PopPath })
     | undefined
+  private lanes: TaskLanes | undefined
   private retention: ActorRef<RetentionMessage> | undefined
 
   constructor(
@@ -43,6 +47,9 @@ export class DataPath {
     const { clock, random } = environment
     const addedText = formatProperties(added)
     const delayed = new DelayedSend(store, control.delay, config.brokerName, addedText)
+    const lanes = new TaskLanes(store, metadata.table('pipeline-tasks'), environment.scheduler)
+    this.lanes = lanes
+    const once = new OnceAppends(store, lanes, new DedupWindows(store, clock, environment.scheduler))
     const send = new SendPath(
       config,
       store,
@@ -53,6 +60,7 @@ export class DataPath {
       Buffer.from(addedText),
       delayed,
       port,
+      lanes,
     )
     const pull = new PullPath(config, store, control.topics, control.groups.pull, environment, counters)
     const { groups, topics } = control
@@ -66,7 +74,7 @@ export class DataPath {
       retried: (topic: string, tries: number, triesMax: number | undefined) =>
         control.retryTarget(topic, tries, triesMax),
     }
-    const general = new GeneralSend(config, store, control.topics, policies, environment, counters, added, port)
+    const general = new GeneralSend(config, store, control.topics, policies, environment, counters, added, port, once)
     const reply = handlerOf(
       replyAnswer({
         config,
@@ -79,8 +87,14 @@ export class DataPath {
     )
     this.paths = { send, pull, general, reply, pop }
     store.addListener({
-      written: position => send.written(position),
-      lost: (_position, error) => send.lost(error),
+      written: position => {
+        send.written(position)
+        lanes.written(position)
+      },
+      lost: (_position, error) => {
+        lanes.lost()
+        send.lost(error)
+      },
       arrived: queue => {
         pull.arrived(queue)
         pop.arrived(queue)
@@ -88,6 +102,11 @@ export class DataPath {
     })
     const space = () => environment.disk.space(config.storePathCommitLog || config.storePathRootDir)
     this.retention = system.spawn('retention', retention({ config, store, space }), { supervision: { kind: 'resume' } })
+  }
+
+  /** To be called once no request comes any more, while the stores are open. */
+  async stop(): Promise<void> {
+    await this.lanes?.stop()
   }
 
   /** Serves all frames: sends and pulls here, the rest by `handlers`. */

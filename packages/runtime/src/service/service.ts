@@ -105,6 +105,7 @@ async function start(
   })
   cleanups.push(() => control.stop())
   if (control.broker) dataPath?.open(control.broker, system, metadata)
+  cleanups.push(() => dataPath?.stop())
 
   const security = await openSecurity({
     config: listening,

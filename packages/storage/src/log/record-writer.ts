@@ -53,7 +53,7 @@ export class RecordInput {
   propertiesEscaped = false
   /** Property pairs that the broker adds. */
   addedProperties: Buffer = NO_BYTES
-  /** Take properties that `scanProperties` calls unusual as they are: the caller has dealt with them. */
+  /** Take properties that `scanProperties` calls unusual, or numbered, as they are: the caller has dealt with them. */
   acceptsUnusual = false
 }
 const NO_BYTES: Buffer = Buffer.alloc(0)
@@ -152,7 +152,8 @@ export class RecordWriter {
     } else copyBytes(input.source, input.propertiesStart, input.propertiesEnd, bytes, at)
     let end = at + length
     scanProperties(bytes, at, end, this.properties)
-    if (this.properties.isUnusual && !input.acceptsUnusual) return -1
+    const { hasSequence, isUnusual } = this.properties
+    if ((isUnusual || hasSequence) && !input.acceptsUnusual) return -1
     if (input.addedProperties.length === 0) return end
     if (length > 0 && bytes[end - 1] !== PAIR_END) bytes[end++] = PAIR_END
     return copyBytes(input.addedProperties, 0, input.addedProperties.length, bytes, end)

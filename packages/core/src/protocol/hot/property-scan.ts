@@ -10,6 +10,7 @@ const KEYS = Buffer.from('KEYS')
 const WAIT = Buffer.from('WAIT')
 const DELAY = Buffer.from('DELAY')
 const POP_CK = Buffer.from('POP_CK')
+const SEQUENCE = Buffer.from('mr.seq')
 const CLUSTER = Buffer.from('CLUSTER')
 const UNIQ_KEY = Buffer.from('UNIQ_KEY')
 const TRAN_MSG = Buffer.from('TRAN_MSG')
@@ -52,6 +53,8 @@ export class PropertyScan {
   timerEnd = 0
   /** Delayed or timed, and nothing else is unusual. */
   isDelayed = false
+  /** Numbered by a pipeline task (`StreamProperty.SEQUENCE`): it may have been stored before. */
+  hasSequence = false
   /**
    * Leave this message to the general path: it is delayed, timed, half, popped, multi-dispatched, or its property
    * string is not pairs that each end with U+0002, in valid UTF-8.
@@ -67,7 +70,7 @@ export function scanProperties(bytes: Uint8Array, start: number, end: number, ou
   out.delayStart = out.delayEnd = 0
   out.timerKind = TIMER_KIND.none
   out.isDelayed = false
-  out.waitFalse = out.hasCluster = out.hasRegion = out.hasTraceOn = false
+  out.waitFalse = out.hasCluster = out.hasRegion = out.hasTraceOn = out.hasSequence = false
   out.isUnusual = end > start && bytes[end - 1] !== PAIR_END
   let all = 0
   let at = start
@@ -135,6 +138,7 @@ function takeProperty(
       return
     case 6:
       if (equalsBytes(bytes, nameStart, nameEnd, POP_CK)) out.isUnusual = true
+      else if (equalsBytes(bytes, nameStart, nameEnd, SEQUENCE)) out.hasSequence = true
       return
     case 7:
       if (equalsBytes(bytes, nameStart, nameEnd, CLUSTER)) out.hasCluster = true

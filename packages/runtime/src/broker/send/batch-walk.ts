@@ -11,6 +11,8 @@ export class BatchWalk {
   count = 0
   /** No message asks for more than to be stored. */
   isPlain = true
+  /** A message is numbered by a pipeline task. */
+  isNumbered = false
   private bodyBytes = 0
   private flags = new Int32Array(64)
   /** Four numbers per message: body start, body end, properties start, properties end. */
@@ -22,6 +24,7 @@ export class BatchWalk {
     this.count = 0
     this.bodyBytes = end - start
     this.isPlain = true
+    this.isNumbered = false
     let at = start
     while (at < end) {
       if (end - at < ITEM_FIXED_BYTES) return false
@@ -39,6 +42,7 @@ export class BatchWalk {
       this.ranges.set([bodyStart, bodyEnd, propertiesStart, propertiesEnd], this.count * 4)
       scanProperties(bytes, propertiesStart, propertiesEnd, this.properties)
       if (this.properties.isUnusual || bodyEnd === bodyStart) this.isPlain = false
+      if (this.properties.hasSequence) this.isNumbered = true
       this.count++
       at = limit
     }
@@ -58,6 +62,14 @@ export class BatchWalk {
     input.bodyEnd = this.ranges[at + 1]!
     input.propertiesStart = this.ranges[at + 2]!
     input.propertiesEnd = this.ranges[at + 3]!
+  }
+
+  /** Where the properties of message `index` lie. */
+  propertiesStart(index: number): number {
+    return this.ranges[index * 4 + 2]!
+  }
+  propertiesEnd(index: number): number {
+    return this.ranges[index * 4 + 3]!
   }
 
   /** The messages' unique keys, comma-joined, as batch answers carry them. */

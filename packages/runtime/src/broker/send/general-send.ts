@@ -26,6 +26,7 @@ import { expiryFlag } from '../pull/expiry.js'
 import type { Topic } from '../topics/topic.js'
 import type { Topics } from '../topics/topics.js'
 import { isTransactional } from '../transaction/half-message.js'
+import type { OnceAppends } from './once/once-appends.js'
 
 /** Codes of producers' sends. */
 export const SEND_REQUESTS: readonly number[] = [
@@ -79,6 +80,7 @@ export class GeneralSend {
     private readonly counters: BrokerCounters,
     private readonly addedProperties: Readonly<Record<string, string>>,
     private readonly brokerPort: () => number,
+    private readonly once: OnceAppends,
   ) {
     this.uniqueIds = new UniqueIds(environment.clock, environment.random, {
       host: '127.0.0.1',
@@ -141,7 +143,10 @@ export class GeneralSend {
     // Asked of half messages too: a time that cannot be served is refused now, not when the transaction ends.
     const scheduled = this.policies.scheduled(message)
     const stored = isHalf ? this.policies.half(message, header.producerGroup) : scheduled
-    const appended = await this.store.append(stored)
+    const request = { producerGroup: header.producerGroup, topic, queueId }
+    const [appended] = isHalf
+      ? [await this.store.append(stored)]
+      : await this.once.append(request, [{ message: stored, properties }])
     this.counters.put(topic, 1, appended.sizeBytes)
     const kept = stored.topic === topic.name ? undefined : this.topics.find(stored.topic)
     if (kept) this.counters.kept(kept, appended.sizeBytes)
@@ -170,7 +175,11 @@ export class GeneralSend {
         )
       return this.message({ ...header, flag: inner.flag }, topic.name, queueId, inner.body, properties, peer)
     })
-    const all = await Promise.all(messages.map(message => this.store.append(message)))
+    const request = { producerGroup: header.producerGroup, topic, queueId }
+    const all = await this.once.append(
+      request,
+      messages.map(message => ({ message, properties: parseProperties(message.properties) })),
+    )
     this.counters.put(topic, all.length, body.length)
     const ids = all.map(appended => offsetMessageId(messages[0]!.storeHost, appended.position))
     const keys = messages.map(message => parseProperties(message.properties)[PropertyName.UNIQ_KEY] ?? '')

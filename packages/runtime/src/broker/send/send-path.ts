@@ -25,6 +25,9 @@ import type { DelayedSend } from '../delay/delayed-send.js'
 import type { Topic } from '../topics/topic.js'
 import type { Topics } from '../topics/topics.js'
 import { BatchWalk } from './batch-walk.js'
+import { dedupRuleOf } from './once/dedup-rule.js'
+import { NumberedBatch } from './once/numbered-batch.js'
+import type { Lane, TaskLanes } from './once/task-lanes.js'
 
 const WRITABLE = 2
 const TRANSACTION_BITS = 0xc
@@ -81,6 +84,7 @@ export class SendPath {
   }
   private readonly onePosition = new Float64Array(1)
   private readonly batch = new BatchWalk()
+  private readonly numbered = new NumberedBatch()
   private gated: RemotingConnection[] = []
   private stalled: RemotingConnection[] = []
 
@@ -96,6 +100,7 @@ export class SendPath {
     private readonly delayed: DelayedSend,
     /** Port that clients reach this broker under, for message ids. */
     private readonly brokerPort: () => number,
+    private readonly lanes: TaskLanes,
   ) {
     this.input.addedProperties = addedProperties
   }
@@ -150,8 +155,8 @@ export class SendPath {
     const queue = store.queue(target.stored, queueId)
     const outcome = store.appendNow(queue, this.input, this.clock.now())
     if (outcome === OUTCOME.full) return this.stall(connection)
-    if (outcome === OUTCOME.unusual && store.writer.properties.isDelayed)
-      return this.takeDelayed(connection, target, queueId)
+    const { hasSequence, isDelayed } = store.writer.properties
+    if (outcome === OUTCOME.unusual && isDelayed && !hasSequence) return this.takeDelayed(connection, target, queueId)
     if (outcome !== OUTCOME.appended) return 'unusual'
     this.counters.put(target.topic, 1, store.writer.sizeBytes)
     store.publishSoon()
@@ -224,21 +229,46 @@ export class SendPath {
     const bytesMax = batch.recordBytesMax(target.stored.bytes.length, input.addedProperties.length)
     if (!batch.isPlain || bytesMax > store.ring.batchBytesMax) return 'unusual'
     if (!store.ring.hasRoom(bytesMax)) return this.stall(connection)
+    const lane = batch.isNumbered ? this.laneOf(target, queueId) : undefined
+    if (lane === 'unusual') return 'unusual'
     const queue = store.queue(target.stored, queueId)
     const now = this.clock.now()
     const first = queue.nextOffset
     const positions: number[] = []
     input.propertiesEscaped = false
+    input.acceptsUnusual = batch.isNumbered
     for (let i = 0; i < batch.count; i++) {
+      if (lane !== undefined && this.numbered.isRepeat(i, lane.sequence)) {
+        positions.push(lane.position)
+        continue
+      }
       batch.fill(i, input)
       const outcome = store.appendNow(queue, input, now)
       if (outcome !== OUTCOME.appended) throw new Error(`batch message ${i} was checked but not appended (${outcome})`)
       positions.push(store.writer.position)
     }
+    input.acceptsUnusual = false
+    if (lane !== undefined) this.noteLane(lane)
     this.counters.put(target.topic, batch.count, scan.bodyEnd - scan.bodyStart)
     store.publishSoon()
     if ((scan.flag & CommandFlag.ONEWAY) === 0) this.answerBatch(connection, queueId, first, positions)
     return 'taken'
+  }
+
+  /** The lane of a numbered batch; undefined when its numbers are not a task's. The general way takes what is not new. */
+  private laneOf(target: SendTarget, queueId: number): Lane | undefined | 'unusual' {
+    const { batch, input, numbered, scan } = this
+    const origin = numbered.read(input.source, batch, scan.groupStart, scan.groupEnd)
+    if (origin === 'none') return undefined
+    if (origin === 'unclear') return 'unusual'
+    const lane = this.lanes.ready(numbered.pipeline, numbered.task, numbered.epoch, target.topic.name, queueId)
+    return lane !== undefined && numbered.last > lane.sequence ? lane : 'unusual'
+  }
+
+  private noteLane(lane: Lane): void {
+    const { pipeline, task, last } = this.numbered
+    const { position, queueOffset: offset } = this.store.writer
+    this.lanes.appended(pipeline, task, lane, { sequence: last, offset, position })
   }
 
   private answerBatch(
@@ -279,6 +309,7 @@ export class SendPath {
     const topic = this.topics.find(bytes.toString('utf8', topicStart, topicEnd))
     if (topic === undefined || topic.isSendForbidden || isSystemTopic(topic.name) || isRetryTopic(topic.name))
       return undefined
+    if (dedupRuleOf(topic.attributes) !== undefined) return undefined
     const target = {
       bytes: Buffer.from(bytes.subarray(topicStart, topicEnd)),
       topic,

@@ -1,5 +1,6 @@
 import { ResponseCode } from '@millrace/core'
 import { Refusal } from '../../requests/answer.js'
+import { DEDUP_ATTRIBUTE, isDedupCount, isDedupProperty, isDedupWindow } from '../send/once/dedup-rule.js'
 
 type Attributes = Readonly<Record<string, string>>
 
@@ -13,7 +14,7 @@ const oneOf =
   (value: string): boolean =>
     values.includes(value)
 
-/** Attributes a topic may have. @see RocketMQ `TopicAttributes` */
+/** Attributes a topic may have. @see RocketMQ `TopicAttributes`; those about repeats are ours. */
 const RULES: Readonly<Record<string, AttributeRule>> = {
   'queue.type': { accepts: oneOf('BatchCQ', 'SimpleCQ'), isChangeable: false },
   'cleanup.policy': { accepts: oneOf('DELETE', 'COMPACTION'), isChangeable: false },
@@ -21,6 +22,9 @@ const RULES: Readonly<Record<string, AttributeRule>> = {
     accepts: oneOf('UNSPECIFIED', 'NORMAL', 'FIFO', 'DELAY', 'TRANSACTION', 'MIXED'),
     isChangeable: true,
   },
+  [DEDUP_ATTRIBUTE.windowMs]: { accepts: isDedupWindow, isChangeable: true },
+  [DEDUP_ATTRIBUTE.count]: { accepts: isDedupCount, isChangeable: true },
+  [DEDUP_ATTRIBUTE.property]: { accepts: isDedupProperty, isChangeable: true },
   'reserve.time': { accepts: value => /^-?\d{1,15}$/.test(value), isChangeable: true },
 }
 
