@@ -19,6 +19,7 @@ export default defineConfig({
           hookTimeout: 300_000,
           globalSetup: ['test/interop/setup.ts'],
           maxWorkers: 2,
+          maxConcurrency: 6,
         },
       },
     ],

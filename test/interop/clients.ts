@@ -82,10 +82,8 @@ const aliOns: Client = {
   consume: o => new Child(process.execPath, [nodeProgram(), 'consume', ...consumeArgs(o)]),
 }
 
+export const binaryHeaders = ['-Drocketmq.serialize.type=ROCKETMQ']
+
 export const javaJson = javaClient('Java rocketmq-client 5.5.0', 10_000, [])
-export const clients: readonly Client[] = [
-  javaJson,
-  javaClient('Java 5.5.0, binary headers', 2_000, ['-Drocketmq.serialize.type=ROCKETMQ']),
-  go,
-  aliOns,
-]
+export const javaBinary = javaClient('Java 5.5.0, binary headers', 2_000, binaryHeaders)
+export const clients: readonly Client[] = [javaJson, javaBinary, go, aliOns]

@@ -42,7 +42,7 @@ describe('a store opened by the other broker', () => {
     const name = `serves every message of a commit log that ${writer.name} wrote`
     const body = async (attempt: number) => {
       const written = await writtenBy(writer, dir, attempt)
-      await openedBy(reader, writer, written, join(dir, fresh('opened'))).finally(killChildren)
+      await openedBy(reader, writer, written, join(dir, fresh('opened')))
     }
     describe(reader.name, () => feature(reader.name, javaJson.name, name, body, 150_000))
   }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -29,7 +29,8 @@ export interface TargetKind {
   missing(): string | undefined
   /** Where the commit log of a store in `dataDir` is. */
   commitLog(dataDir: string): string
-  start(dataDir: string): Promise<Target>
+  /** @param settings RocketMQ's names of broker settings. */
+  start(dataDir: string, settings?: Readonly<Record<string, string>>): Promise<Target>
 }
 
 async function isFree(port: number): Promise<boolean> {
@@ -49,13 +50,17 @@ async function freePort(...distances: number[]): Promise<number> {
   }
 }
 
+function linesOf(settings: Readonly<Record<string, string>>): string[] {
+  return Object.entries(settings).map(([name, value]) => `${name}=${value}`)
+}
+
 export const apacheName = 'Apache RocketMQ 5.5.0'
 
 export const apache: TargetKind = {
   name: apacheName,
   missing: () => missingTool('java') ?? missingTool('mvn'),
   commitLog: dataDir => join(dataDir, 'store/commitlog'),
-  async start(dataDir) {
+  async start(dataDir, settings = {}) {
     const nameServerPort = await freePort()
     const brokerPort = await freePort(-2, 1)
     const env = {
@@ -64,6 +69,7 @@ export const apache: TargetKind = {
       BROKER_PORT: String(brokerPort),
       BROKER_HEAP: '-Xms512m -Xmx512m',
       NAMESRV_HEAP: '-Xms128m -Xmx256m',
+      BROKER_EXTRA: linesOf(settings).join(';'),
     }
     mkdirSync(dataDir, { recursive: true })
     await run(join(apacheDir, 'start.sh'), ['all'], { env, timeoutMs: 300_000 })
@@ -93,9 +99,11 @@ export const millrace: TargetKind = {
   name: 'Millrace',
   missing: () => (existsSync(millraceMain) ? undefined : `${millraceMain} is not built`),
   commitLog: dataDir => join(dataDir, 'commitlog'),
-  async start(dataDir) {
+  async start(dataDir, settings = {}) {
     const ports = { nameServer: await freePort(), broker: await freePort(-2, 1) }
     mkdirSync(dataDir, { recursive: true })
+    const conf = `${dataDir}.conf`
+    writeFileSync(conf, `${linesOf(settings).join('\n')}\n`)
     const child = new Child(process.execPath, [
       millraceMain,
       'start',
@@ -105,6 +113,8 @@ export const millrace: TargetKind = {
       String(ports.nameServer),
       '--broker-port',
       String(ports.broker),
+      '-c',
+      conf,
       '--json',
     ]).asServer()
     await child.line(line => line.startsWith('{'), 30_000)

@@ -1,0 +1,4 @@
+import { featureCases } from './feature-cases.js'
+import { millrace } from './targets.js'
+
+featureCases(millrace)
