@@ -1,6 +1,7 @@
 export type { Admin } from './admin/admin.js'
 export type { GroupDescription, GroupMember, GroupOptions, GroupQueue, ResetPosition } from './admin/groups.js'
 export type { QueryOptions } from './admin/messages.js'
+export type { BrokerMetadata, ClusterMetadata, ImportedMetadata } from './admin/metadata.js'
 export type { QueueDescription, TopicOptions } from './admin/topics.js'
 export { Client, type ClientOptions } from './client.js'
 export type { BatchHandler, Consumer, ConsumerOptions, MessageHandler } from './consumer/consumer.js'

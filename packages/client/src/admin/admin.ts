@@ -15,6 +15,7 @@ import {
   resetOffsets,
 } from './groups.js'
 import { messageByUniqueId, messagesByKey, type QueryOptions, viewMessage } from './messages.js'
+import { type ClusterMetadata, exportMetadata, type ImportedMetadata, importMetadata } from './metadata.js'
 import {
   createTopic,
   deleteTopic,
@@ -96,6 +97,24 @@ export class Admin {
   /** Sets where a group continues in a topic, also backwards. Returns the new offsets. @throws MillraceError TOPIC_NOT_FOUND | GROUP_NOT_FOUND */
   resetOffsets(group: string, topic: string, position: ResetPosition): Promise<ReadonlyMap<MessageQueue, number>> {
     return resetOffsets(this.#context, group, topic, position)
+  }
+
+  /** Topics, groups and consumer offsets of every broker, those of the system left out. */
+  exportMetadata(): Promise<ClusterMetadata> {
+    return exportMetadata(this.#context)
+  }
+
+  /**
+   * Creates and changes topics and groups as exported, by `exportMetadata` or by `mqadmin exportMetadata`, and sets consumer
+   * offsets if asked. Each broker takes what was exported from the one of its name. Nothing is deleted.
+   * @param exported  JSON text
+   * @throws MillraceError INVALID_ARGUMENT
+   */
+  importMetadata(
+    exported: string,
+    options: { readonly withOffsets?: boolean | undefined } = {},
+  ): Promise<ImportedMetadata> {
+    return importMetadata(this.#context, exported, options)
   }
 
   /** The message with this `offsetMessageId`. @throws MillraceError INVALID_ARGUMENT when it is no such id. */

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { benchCommand } from './commands/bench.js'
 import { configCommand } from './commands/config.js'
 import { groupCommand } from './commands/group.js'
+import { metadataCommand } from './commands/metadata.js'
 import { sendCommand } from './commands/send.js'
 import { startCommand } from './commands/start.js'
 import { tailCommand } from './commands/tail.js'
@@ -26,7 +27,16 @@ export function createProgram(context: CommandContext, version: string, isJson: 
     .addHelpText('after', OVERVIEW)
     .showSuggestionAfterError(true)
     .exitOverride()
-  for (const make of [startCommand, topicCommand, groupCommand, sendCommand, tailCommand, benchCommand, configCommand])
+  for (const make of [
+    startCommand,
+    topicCommand,
+    groupCommand,
+    sendCommand,
+    tailCommand,
+    benchCommand,
+    configCommand,
+    metadataCommand,
+  ])
     program.addCommand(make(context))
   for (const each of withDescendants(program))
     each.copyInheritedSettings(program).configureOutput({

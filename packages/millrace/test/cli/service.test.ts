@@ -104,6 +104,45 @@ describe('a service started by the command line', () => {
     expect(read.out.trim().split('\n').toSorted()).toEqual(['one', 'one', 'two', 'two'])
   })
 
+  it('exports topics, groups and offsets, and imports them again', async () => {
+    await millrace('topic', 'create', 'kept', '--queues', '3', ...at())
+    await millrace('send', 'kept', 'x', ...at())
+    await millrace('tail', 'kept', '--from', 'first', '--no-follow', '--group', 'keepers', ...at())
+    const exported = await millrace('metadata', 'export', ...at())
+    expect(exported.exitCode).toBe(0)
+    const { brokers } = JSON.parse(exported.out)
+    expect(brokers).toMatchObject([
+      { brokerName: 'broker-a', topicConfigTable: { kept: { readQueueNums: 3 } }, subscriptionGroupTable: {} },
+    ])
+    expect(brokers[0].topicConfigTable).not.toHaveProperty('TBW102')
+    expect(brokers[0].topicConfigTable).not.toHaveProperty('DefaultCluster')
+    await millrace('topic', 'delete', 'kept', '--yes', ...at())
+    const wanted = {
+      ...brokers[0],
+      brokerName: 'of-another-name',
+      subscriptionGroupTable: { keepers: { groupName: 'keepers', retryMaxTimes: 3 } },
+      consumerOffsets: { 'kept@keepers': { 0: 7, 2: 9 } },
+    }
+    const input = JSON.stringify({ exportTime: 1, brokers: [wanted] })
+    const imported = await run(['metadata', 'import', '--offsets', '--json', ...at()], { input })
+    expect(JSON.parse(imported.out)).toMatchObject({ groups: 1, offsets: 2 })
+    const again = JSON.parse((await millrace('metadata', 'export', '--json', ...at())).out).brokers[0]
+    expect(again.topicConfigTable.kept).toMatchObject({ readQueueNums: 3 })
+    expect(again.subscriptionGroupTable.keepers).toMatchObject({ retryMaxTimes: 3 })
+    expect(again.consumerOffsets['kept@keepers']).toEqual({ 0: 7, 2: 9 })
+  })
+
+  it('imports what mqadmin exported, and refuses what is no export', async () => {
+    const input = JSON.stringify({ topicConfigTable: { 'by-mqadmin': { topicName: 'by-mqadmin', readQueueNums: 2 } } })
+    expect(await run(['metadata', 'import', ...at()], { input })).toMatchObject({ exitCode: 0 })
+    expect((await millrace('topic', 'list', ...at())).out).toContain('by-mqadmin\n')
+    for (const bad of ['', 'no JSON', '[]', '{}']) {
+      const refused = await run(['metadata', 'import', ...at()], { input: bad })
+      expect(refused.exitCode).toBe(2)
+      expect(refused.talk).toContain('this is not exported metadata')
+    }
+  })
+
   it('follows a topic until it is stopped', async () => {
     const stop = new AbortController()
     let seen = ''

@@ -15,6 +15,13 @@ describe('topic attributes', () => {
     expect(changeAttributes(undefined, '')).toEqual({})
   })
 
+  it('takes an unchangeable attribute again only as it is', () => {
+    const known = { 'queue.type': 'SimpleCQ' }
+    expect(changeAttributes(known, '+queue.type=SimpleCQ')).toEqual(known)
+    for (const change of ['+queue.type=BatchCQ', '-queue.type'])
+      expect(() => changeAttributes(known, change)).toThrow('unchangeable')
+  })
+
   it.each(['+foo=bar', '+__proto__=1', '-toString', '+message.type', '-message.type=FIFO', 'x', '+message.type=OTHER'])(
     'refuses %s',
     changes => {

@@ -44,7 +44,9 @@ export function changeAttributes(current: Attributes | undefined, changes: strin
       throw refusal(`add/alter attribute format is wrong: ${change}`)
     const rule = Object.hasOwn(RULES, name) ? RULES[name] : undefined
     if (!rule) throw refusal(`unsupported key: ${name}`)
-    if (current && !rule.isChangeable) throw refusal(`attempt to update an unchangeable attribute. key: ${name}`)
+    // Saying again what is so anyway is no change: what was exported can be imported twice.
+    if (current && !rule.isChangeable && (sign === '-' || current[name] !== change.slice(separator + 1)))
+      throw refusal(`attempt to update an unchangeable attribute. key: ${name}`)
     if (sign === '-') {
       delete attributes[name]
       continue
