@@ -1,7 +1,7 @@
 import { PropertyScan, scanProperties } from '@millrace/core'
 import type { RecordView } from '../log/record-view.js'
 import { hashBytes, keyHash } from './index-format.js'
-import { KeyBatch } from './key-runs.js'
+import { grown, KeyBatch } from './key-runs.js'
 
 const BLANK = 0x20
 
@@ -85,6 +85,13 @@ export class IndexBatch {
     this.end = begin
   }
 
+  /** Empties the batch for records from `begin` on; its arrays are used again. */
+  reset(begin: number): void {
+    this.count = 0
+    this.end = begin
+    this.keys.reset()
+  }
+
   /** Takes in the record at `position`. */
   add(bytes: Buffer, position: number, view: RecordView, numbers: QueueNumbers): void {
     if (this.count === this.offset.length) this.grow()
@@ -116,10 +123,6 @@ export class IndexBatch {
 
   private grow(): void {
     const size = this.count * 2
-    const grown = <T extends Float64Array | Int32Array | Uint32Array>(from: T, to: T): T => {
-      to.set(from)
-      return to
-    }
     this.queueNumber = grown(this.queueNumber, new Int32Array(size))
     this.offset = grown(this.offset, new Float64Array(size))
     this.position = grown(this.position, new Float64Array(size))

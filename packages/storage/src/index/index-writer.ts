@@ -10,7 +10,7 @@ import {
   writeVerifyFrom,
   writeWatermark,
 } from './index-tables.js'
-import { KeyRun, mergeRuns, RUN_ENTRIES_MAX, RUNS_PER_LEVEL } from './key-runs.js'
+import { KeyRun, mergeRuns, RUN_ENTRIES_MAX, RUNS_PER_LEVEL, RunScratch } from './key-runs.js'
 
 /** Of the log before the watermark, what is read again at every start. */
 const VERIFIED_BYTES = 1024 * 1024
@@ -21,6 +21,9 @@ const VERIFIED_BYTES = 1024 * 1024
  */
 export class IndexWriter {
   private runSequence: number
+  private readonly scratch = new RunScratch()
+  /** Entries of the block that is being filled; LMDB copies what is put. */
+  private readonly block = Buffer.alloc(BLOCK_ENTRIES * ENTRY_BYTES)
 
   constructor(private readonly tables: IndexTables) {
     let last = 0
@@ -32,7 +35,7 @@ export class IndexWriter {
   commit(batch: IndexBatch, numbers: QueueNumbers, watermark: number, logBegin: number): void {
     this.tables.store.commitSync(() => {
       this.writeEntries(batch, numbers)
-      if (batch.keys.count > 0) this.addRun(0, batch.keys.toRun(), logBegin)
+      if (batch.keys.count > 0) this.addRun(0, batch.keys.toRun(this.scratch), logBegin)
       this.moveVerifyFrom(batch)
       writeWatermark(this.tables, watermark)
     })
@@ -113,8 +116,8 @@ export class IndexWriter {
     const deletedBefore = readDeletion(this.tables, queue.topic) ?? -1
     let first = bounds?.first
     let end = bounds?.next
+    const bytes = this.block
     let block = -1
-    let bytes = EMPTY
     let used = 0
     for (let i = head; i !== -1; i = next[i]!) {
       if (batch.position[i]! < deletedBefore) continue
@@ -131,9 +134,10 @@ export class IndexWriter {
       if (number !== block) {
         if (used > 0) void this.tables.blocks.put(blockKey(key, block), bytes.subarray(0, used))
         block = number
-        bytes = Buffer.alloc(BLOCK_ENTRIES * ENTRY_BYTES)
-        const stored = offset % BLOCK_ENTRIES === 0 ? undefined : this.tables.blocks.getBinary(blockKey(key, number))
+        const stored = offset % BLOCK_ENTRIES === 0 ? undefined : this.tables.blocks.peekBinary(blockKey(key, number))
         used = stored ? stored.copy(bytes) : 0
+        // A queue whose first message here is not the first of a block.
+        bytes.fill(0, used)
       }
       const at = (offset % BLOCK_ENTRIES) * ENTRY_BYTES
       bytes.writeDoubleLE(batch.position[i]!, at)
@@ -160,20 +164,20 @@ export class IndexWriter {
     if (new KeyRun(run).count > RUN_ENTRIES_MAX) return
     const keys = [...runs.keys({ from: runKey(level, 0), to: runKey(level + 1, 0) })].map(key => Buffer.from(key))
     if (keys.length < RUNS_PER_LEVEL) return
-    const small = keys
-      .map(key => ({ key, run: new KeyRun(runs.getBinary(key)!) }))
-      .filter(({ run }) => run.count <= RUN_ENTRIES_MAX)
+    const read = (key: Buffer): KeyRun => new KeyRun(runs.peekBinary(key)!)
+    const small = keys.filter(key => read(key).count <= RUN_ENTRIES_MAX)
     if (small.length < RUNS_PER_LEVEL) return
     const merged = mergeRuns(
-      small.map(({ run }) => run),
+      (function* () {
+        for (const key of small) yield read(key)
+      })(),
       logBegin,
+      this.scratch,
     )
-    for (const { key } of small) void runs.remove(key)
+    for (const key of small) void runs.remove(key)
     if (merged) this.addRun(level + 1, merged, logBegin)
   }
 }
-
-const EMPTY = Buffer.alloc(0)
 
 function runKey(level: number, sequence: number): Buffer {
   const key = Buffer.allocUnsafe(9)

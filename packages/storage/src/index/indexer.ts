@@ -37,6 +37,8 @@ export class Indexer {
   private readonly behind: LogScan | undefined
   private numbers = new QueueNumbers()
   private open: IndexBatch
+  /** A committed batch, for its arrays. */
+  private spare: IndexBatch | undefined
   private openSince: number
   private closed: { batch: IndexBatch; numbers: QueueNumbers } | undefined
   private scanned: number
@@ -147,7 +149,10 @@ export class Indexer {
 
   private closeOpen(): void {
     this.closed = { batch: this.open, numbers: this.numbers }
-    this.open = new IndexBatch(this.open.end)
+    const { end } = this.open
+    this.open = this.spare ?? new IndexBatch(end)
+    this.open.reset(end)
+    this.spare = undefined
     this.openSince = this.clock.monotonic()
     if (this.numbers.queues.length > KNOWN_QUEUES_MAX) this.numbers = new QueueNumbers()
   }
@@ -166,6 +171,8 @@ export class Indexer {
       return
     }
     this.closed = undefined
-    this.onIndexed(batch.end)
+    const { end } = batch
+    if (batch.count <= BATCH_RECORDS_MAX * 4) this.spare = batch
+    this.onIndexed(end)
   }
 }

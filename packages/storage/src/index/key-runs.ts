@@ -15,6 +15,47 @@ export const RUNS_PER_LEVEL = 8
 export const RUN_ENTRIES_MAX = 1 << 15
 const INDEX_SPAN = 1 << 21
 
+/**
+ * Memory that is used again for every run: of a run of a megabyte each, garbage outside of the heap would pile up to tens
+ * of megabytes before it is collected.
+ */
+export class RunScratch {
+  hashes = new Uint32Array(0)
+  positions = new Float64Array(0)
+  private order = new Float64Array(0)
+  private bytes: Buffer = Buffer.alloc(0)
+
+  /** Room for entries in log order. */
+  reserve(count: number): void {
+    if (this.hashes.length >= count) return
+    this.hashes = grown(this.hashes, new Uint32Array(roomFor(count)))
+    this.positions = grown(this.positions, new Float64Array(roomFor(count)))
+  }
+
+  /** Room to sort `count` entries. */
+  sorting(count: number): Float64Array {
+    if (this.order.length < count) this.order = new Float64Array(roomFor(count))
+    return this.order.subarray(0, count)
+  }
+
+  /** Room for an encoded run. */
+  encoded(length: number): Buffer {
+    if (this.bytes.length < length) this.bytes = Buffer.allocUnsafeSlow(roomFor(length))
+    return this.bytes.subarray(0, length)
+  }
+}
+
+/** At least 1024, a power of two. */
+function roomFor(count: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(1024, count)))
+}
+
+/** `to` with what `from` has. */
+export function grown<T extends Float64Array | Int32Array | Uint32Array>(from: T, to: T): T {
+  to.set(from)
+  return to
+}
+
 /** Entries of a run to be, in the order of the log. */
 export class KeyBatch {
   count = 0
@@ -22,6 +63,13 @@ export class KeyBatch {
   lastTime = 0
   private hashes = new Uint32Array(1024)
   private positions = new Float64Array(1024)
+
+  /** Forgets the entries. */
+  reset(): void {
+    this.count = 0
+    this.firstTime = Number.POSITIVE_INFINITY
+    this.lastTime = 0
+  }
 
   add(hash: number, position: number, storeTime: number): void {
     if (this.count === this.hashes.length) this.grow()
@@ -32,41 +80,39 @@ export class KeyBatch {
   }
 
   private grow(): void {
-    const hashes = new Uint32Array(this.count * 2)
-    const positions = new Float64Array(this.count * 2)
-    hashes.set(this.hashes)
-    positions.set(this.positions)
-    this.hashes = hashes
-    this.positions = positions
+    this.hashes = grown(this.hashes, new Uint32Array(this.count * 2))
+    this.positions = grown(this.positions, new Float64Array(this.count * 2))
   }
 
-  /** The run of all entries. */
-  toRun(): Buffer {
-    return encodeRun({
+  /** The run of all entries, in `scratch`: valid until that is used again. */
+  toRun(scratch: RunScratch): Buffer {
+    const entries = {
       hashes: this.hashes,
       positions: this.positions,
       count: this.count,
       times: { first: this.firstTime, last: this.lastTime },
       lastPosition: this.positions[this.count - 1]!,
-    })
+    }
+    return encodeRun(entries, scratch)
   }
 }
 
+interface RunEntries {
+  readonly hashes: Uint32Array
+  readonly positions: Float64Array
+  readonly count: number
+  readonly times: { readonly first: number; readonly last: number }
+  readonly lastPosition: number
+}
+
 /** Entries with the same hash keep the order they are given in. */
-function encodeRun(entries: {
-  hashes: Uint32Array
-  positions: Float64Array
-  count: number
-  times: { first: number; last: number }
-  lastPosition: number
-}): Buffer {
-  const { hashes, positions, count, times, lastPosition } = entries
+function encodeRun({ count, hashes, lastPosition, positions, times }: RunEntries, scratch: RunScratch): Buffer {
   assert(count > 0 && count <= INDEX_SPAN, 'entries of a key run', { count })
   // Hash and index in one double (32 + 21 bits), so that the native sort does it.
-  const order = new Float64Array(count)
+  const order = scratch.sorting(count)
   for (let i = 0; i < count; i++) order[i] = hashes[i]! * INDEX_SPAN + i
   order.sort()
-  const run = Buffer.allocUnsafe(HEADER_BYTES + count * 12)
+  const run = scratch.encoded(HEADER_BYTES + count * 12)
   run.writeUInt32LE(count, 0)
   run.writeUInt32LE(0, 4)
   run.writeDoubleLE(times.first, 8)
@@ -124,22 +170,29 @@ export class KeyRun {
 
 /**
  * One run of all entries of `runs` that lie at or after `logBegin`; undefined when none is left.
- * @param runs in log order: every position of a run is greater than all of the run before it
+ * @param runs in log order: every position of a run is greater than all of the run before it. Each is read before the
+ *   next is asked for
+ * @returns bytes in `scratch`: valid until that is used again
  */
-export function mergeRuns(runs: readonly KeyRun[], logBegin: number): Buffer | undefined {
-  const total = runs.reduce((sum, run) => sum + run.count, 0)
-  const hashes = new Uint32Array(total)
-  const positions = new Float64Array(total)
+export function mergeRuns(runs: Iterable<KeyRun>, logBegin: number, scratch: RunScratch): Buffer | undefined {
   let count = 0
+  let first = Number.POSITIVE_INFINITY
+  let last = 0
+  let lastPosition = 0
   for (const run of runs) {
+    scratch.reserve(count + run.count)
+    const { hashes, positions } = scratch
     for (let i = 0; i < run.count; i++) {
       const position = run.positionAt(i)
       if (position < logBegin) continue
       hashes[count] = run.hashAt(i)
       positions[count++] = position
     }
+    first = Math.min(first, run.firstTime)
+    last = Math.max(last, run.lastTime)
+    lastPosition = run.lastPosition
   }
   if (count === 0) return undefined
-  const times = { first: Math.min(...runs.map(run => run.firstTime)), last: Math.max(...runs.map(run => run.lastTime)) }
-  return encodeRun({ hashes, positions, count, times, lastPosition: runs.at(-1)!.lastPosition })
+  const { hashes, positions } = scratch
+  return encodeRun({ hashes, positions, count, times: { first, last }, lastPosition }, scratch)
 }
