@@ -181,6 +181,7 @@ export {
   type AggregateResult,
   type AggregateSpec,
   type Aggregator,
+  aggregator,
   count,
   distinctCount,
   max,

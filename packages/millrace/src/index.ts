@@ -22,6 +22,7 @@ export {
   type AggregateSpec,
   type Aggregator,
   type AsyncOptions,
+  aggregator,
   bytes,
   type Credentials,
   count,

@@ -30,6 +30,11 @@ export type ResultOf<A> = A extends { add(...args: never): unknown; result(state
   ? R
   : AggregateResult<A>
 
+/** An aggregator of one's own: lets the compiler find its types. */
+export function aggregator<T, S, R>(parts: Aggregator<T, S, R>): Aggregator<T, S, R> {
+  return parts
+}
+
 /** Number of values. */
 export function count(): Aggregator<unknown, number, number> {
   return {
@@ -111,17 +116,26 @@ export function toArray<T>(): Aggregator<T, T[], readonly T[]> {
 }
 
 /** Number of different selected values: exact, keeps each of them. */
-export function distinctCount<T>(select: (value: T) => string | number): Aggregator<T, Record<string, 1>, number> {
+export function distinctCount<T>(
+  select: (value: T) => string | number,
+): Aggregator<T, [count: number, seen: Record<string, 1>], number> {
   return {
     kind: 'distinctCount',
-    init: () => ({}),
+    init: () => [0, {}],
     add(state, value) {
       const selected = select(value)
-      state[typeof selected === 'number' ? String(selected) : `s${selected}`] = 1
+      const name = typeof selected === 'number' ? String(selected) : `s${selected}`
+      if (state[1][name] === undefined) {
+        state[1][name] = 1
+        state[0]++
+      }
       return state
     },
-    result: state => Object.keys(state).length,
-    merge: (first, second) => ({ ...first, ...second }),
+    result: ([seenCount]) => seenCount,
+    merge(first, second) {
+      const seen = { ...first[1], ...second[1] }
+      return [Object.keys(seen).length, seen]
+    },
   }
 }
 

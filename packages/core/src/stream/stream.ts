@@ -30,7 +30,7 @@ import { type JoinKind, streamTableJoin } from './operators/table-joins.js'
 import { timeWindowOperator } from './operators/time-windows.js'
 import type { Serde } from './serde.js'
 import { type GlobalTable, Table } from './table.js'
-import type { Topic } from './topic.js'
+import type { Topic, TopicOf } from './topic.js'
 import { describeWindow, type Windowed, type WindowSpec } from './window.js'
 
 /** The end of a stream. */
@@ -219,7 +219,7 @@ export class Stream<T> {
    * that of the key; without a key, each task has one queue. `deliverAt` says when consumers shall see it (RocketMQ's timer
    * messages); a time that has passed means at once.
    */
-  to(topic: Topic<T>, options: { readonly deliverAt?: (value: T) => Date | number } = {}): Sink {
+  to(topic: TopicOf<T>, options: { readonly deliverAt?: (value: T) => Date | number } = {}): Sink {
     const deliverAt = options.deliverAt as ((value: unknown) => Date | number) | undefined
     const { id } = this.builder.sink(this.upstream, topic as unknown as Topic<unknown>, deliverAt)
     return { id, topic: topic.name }

@@ -30,6 +30,13 @@ export interface Topic<T> {
   readonly idleMs: number
 }
 
+/** A topic that takes values of a type: its own values may be of a wider one. */
+export interface TopicOf<in T> {
+  readonly name: string
+  readonly value: { readonly serialize: (value: T) => Uint8Array }
+  readonly key: ((value: T) => Key) | undefined
+}
+
 /** A topic whose messages lie in the queue that `queueOfKey` gives for their key. */
 export interface KeyedTopic<T, K extends Key> extends Topic<T> {
   readonly key: (value: T) => K

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest'
+import { type Answer, answerOf, expectedAnswers } from '../../examples/nexmark/answers.js'
+import { lateOrder, shuffledOrder } from '../../examples/nexmark/events.js'
+import { lateBids, QUERIES } from '../../examples/nexmark/queries.js'
+import { nexmarkBodies, runQuery } from '../../examples/nexmark/run-query.js'
+
+const plain = ({ count, digest }: Answer): Answer => ({ count, digest })
+
+describe.each([100_000, 1_000_000])('Nexmark over %i events', events => {
+  const bodies = nexmarkBodies(events)
+  const shuffled = shuffledOrder(events)
+  const expected = expectedAnswers(events)
+
+  it.each(Object.entries(QUERIES))('%s has the right answer', (name, query) => {
+    expect(answerOf(runQuery(query, bodies, shuffled).rows)).toEqual(plain(expected[name] as Answer))
+  })
+
+  it.each([
+    [0, 'lateness0'],
+    ['5 s', 'lateness5s'],
+  ] as const)('has the right windows and late bids with lateness %s', (lateness, name) => {
+    const { rows, late } = runQuery(lateBids(lateness), bodies, lateOrder(events))
+    expect(answerOf(rows)).toEqual(plain(expected.late[name].main))
+    expect(answerOf(late)).toEqual(plain(expected.late[name].side))
+  })
+})
