@@ -1,11 +1,12 @@
 import { connect, type Socket } from 'node:net'
-import { decodeFrame, encodeRequest, FrameReader, type RemotingCommand } from '@millrace/core'
+import { decodeFrame, encodeRequest, FrameReader, type RemotingCommand, type Serialization } from '@millrace/core'
 import { Lost } from './target.js'
 
 interface Request {
   readonly code: number
   readonly extFields: Readonly<Record<string, string>>
   readonly body?: Uint8Array
+  readonly serialization?: Serialization
 }
 
 /** One connection to a broker, no retries, no routes: what is asked is sent, what comes is returned. */

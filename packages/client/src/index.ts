@@ -19,7 +19,7 @@ export type {
   AssignmentsOptions,
 } from './membership/assignments.js'
 export type { TopicFilter, Topics } from './membership/subscription.js'
-export type { Message } from './producer/message.js'
+export type { Message, Repeat } from './producer/message.js'
 export type { Producer, ProducerOptions, SendOptions, TransactionOptions } from './producer/producer.js'
 export type { SendResult, SendStatus } from './producer/send-result.js'
 export type { TransactionCheck, TransactionDecision, TransactionResult } from './producer/transaction.js'

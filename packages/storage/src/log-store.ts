@@ -60,6 +60,8 @@ export interface RetainLimits {
   readonly beforeMs?: number
   readonly bytesMax?: number
   readonly freeBytes?: number
+  /** Messages from this position on stay, whatever else is said. */
+  readonly keepFrom?: number
 }
 
 interface Waiting {
@@ -524,22 +526,32 @@ export class LogStore extends StoredMessages implements MessageStore {
    * deleted behind the caller's back. Returns their bytes.
    */
   retain(limits: RetainLimits): number {
-    this.files.refresh()
+    const end = this.removableTo(limits)
     const { fileBytes } = this.files
     const names: string[] = []
-    while (this.files.begin + fileBytes < Math.min(this.ring.written, this.indexedTo)) {
-      const nextFile = this.files.begin + fileBytes
-      const isOverSize = limits.bytesMax !== undefined && this.files.totalBytes > limits.bytesMax
-      const isNeeded = limits.freeBytes !== undefined && names.length * fileBytes < limits.freeBytes
-      if (!isOverSize && !isNeeded && !this.isStoredBefore(nextFile, limits.beforeMs)) break
-      names.push(this.files.giveUpFirst())
-    }
+    while (this.files.begin < end) names.push(this.files.giveUpFirst())
     if (names.length === 0) return 0
     this.reader.forgetBefore(this.files.begin)
     this.trimIndex()
     this.removals.push(...names)
     this.removeSoon()
     return names.length * fileBytes
+  }
+
+  /** How far `retain` would delete: the position of the first message that stays. */
+  removableTo(limits: RetainLimits): number {
+    this.files.refresh()
+    const { begin, fileBytes, totalBytes } = this.files
+    const end = Math.min(this.ring.written, this.indexedTo, (limits.keepFrom ?? Number.MAX_SAFE_INTEGER) + 1)
+    let to = begin
+    while (to + fileBytes < end) {
+      const freed = to - begin
+      const isOverSize = limits.bytesMax !== undefined && totalBytes - freed > limits.bytesMax
+      const isNeeded = limits.freeBytes !== undefined && freed < limits.freeBytes
+      if (!isOverSize && !isNeeded && !this.isStoredBefore(to + fileBytes, limits.beforeMs)) break
+      to += fileBytes
+    }
+    return to
   }
 
   /** Removes what the index has of records before the first file. */

@@ -28,8 +28,24 @@ export interface Message {
   readonly delayMs?: number | undefined
   /** Delivers at this time: milliseconds since the epoch. */
   readonly deliverAt?: number | undefined
+  /** Not delivered any more when it is older than this, in milliseconds since it could be read. Millrace's brokers only. */
+  readonly ttlMs?: number | undefined
+  /** Delivers it again and again. The answer's `recallHandle` ends that. Millrace's brokers only. */
+  readonly repeat?: Repeat | undefined
   /** False: the broker answers before the message is on disk and replicated, however it is configured. */
   readonly waitStored?: boolean | undefined
+}
+
+/** When a message is delivered again: by a cron expression, or at a fixed distance. docs/messages.md */
+export interface Repeat {
+  /** Five fields, or six with seconds first: `0 9 * * MON-FRI`. */
+  readonly cron?: string | undefined
+  /** Time zone of `cron`, such as `Europe/Berlin`. Default UTC. */
+  readonly zone?: string | undefined
+  /** Milliseconds between two deliveries, from 1,000; the first one comes after as long, or at `deliverAt`. */
+  readonly everyMs?: number | undefined
+  /** No delivery after this time: milliseconds since the epoch. */
+  readonly untilMs?: number | undefined
 }
 
 /** A message in the form in which it goes over the wire. */
@@ -78,8 +94,7 @@ export function prepareBatch(messages: readonly Message[], messageIds: readonly 
     messages.map((message, index) => {
       if (message.topic !== topic)
         throw invalid(`a batch has one topic, this one has "${topic}" and "${message.topic}"; send one batch for each`)
-      if (message.delayLevel !== undefined || message.delayMs !== undefined || message.deliverAt !== undefined)
-        throw invalid('messages of a batch cannot be delayed; send them one by one')
+      if (isLater(message)) throw invalid('messages of a batch cannot be delayed or repeated; send them one by one')
       return {
         flag: 0,
         body: bodyOf(message),
@@ -90,6 +105,10 @@ export function prepareBatch(messages: readonly Message[], messageIds: readonly 
   if (encoded.length > MESSAGE_BYTES_MAX)
     throw invalid(`a batch of ${encoded.length} bytes is over the limit of ${MESSAGE_BYTES_MAX}; split it`)
   return encoded
+}
+
+function isLater({ delayLevel, delayMs, deliverAt, repeat }: Message): boolean {
+  return [delayLevel, delayMs, deliverAt, repeat].some(value => value !== undefined)
 }
 
 function bodyOf(message: Message): Buffer {
@@ -130,12 +149,23 @@ function propertiesOf(message: Message, messageId: string): Record<string, strin
   if (message.delayLevel !== undefined) properties[PropertyName.DELAY] = whole('delayLevel', message.delayLevel)
   if (message.delayMs !== undefined) properties[PropertyName.TIMER_DELAY_MS] = whole('delayMs', message.delayMs)
   if (message.deliverAt !== undefined) properties[PropertyName.TIMER_DELIVER_MS] = whole('deliverAt', message.deliverAt)
+  if (message.ttlMs !== undefined) properties[PropertyName.MILLRACE_TTL_MS] = whole('ttlMs', message.ttlMs)
+  if (message.repeat !== undefined) addRepeat(properties, message.repeat)
   for (const name in message.properties) {
     if (RESERVED_NAMES.has(name)) throw invalid(`property "${name}" is RocketMQ's own; use another name`)
     checked('property name', name)
     properties[name] = checked(name, message.properties[name])
   }
   return properties
+}
+
+function addRepeat(properties: Record<string, string>, { cron, everyMs, untilMs, zone }: Repeat): void {
+  if ((cron === undefined) === (everyMs === undefined))
+    throw invalid('"repeat" needs either "cron" or "everyMs"; give one of them')
+  if (cron !== undefined) properties[PropertyName.MILLRACE_CRON] = checked('cron', cron)
+  if (zone !== undefined) properties[PropertyName.MILLRACE_CRON_ZONE] = checked('zone', zone)
+  if (everyMs !== undefined) properties[PropertyName.MILLRACE_REPEAT_MS] = whole('everyMs', everyMs)
+  if (untilMs !== undefined) properties[PropertyName.MILLRACE_REPEAT_UNTIL_MS] = whole('untilMs', untilMs)
 }
 
 function keysOf(keys: string | readonly string[]): string {

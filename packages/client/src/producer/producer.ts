@@ -1,6 +1,13 @@
-import { type Compression, loadBodyCodec, type MessageQueue, MillraceError } from '@millrace/core'
+import {
+  type Compression,
+  loadBodyCodec,
+  type MessageQueue,
+  MillraceError,
+  parseRecallHandle,
+  RequestCode,
+} from '@millrace/core'
 import { mergeMap, type Observable, type OperatorFunction } from 'rxjs'
-import type { ClientContext } from '../client-context.js'
+import { type ClientContext, requestAddress } from '../client-context.js'
 import { ErrorReporter } from '../error-reporter.js'
 import { REQUEST_TIMEOUT_MS, SEND_RETRIES } from '../limits.js'
 import { type Compressor, type Message, prepareBatch, prepareMessage } from './message.js'
@@ -181,6 +188,34 @@ export class Producer {
     const connection = pool.live(address) ?? (await pool.connect(address))
     if (connection.isCongested) await connection.drained()
     connection.notify(sendRequest(group, outgoing, queue, String(environment.clock.now())))
+  }
+
+  /**
+   * Takes back a message with `delayMs` or `deliverAt` that is not due yet, and ends a repeated one. `recallHandle` is from the result of its send.
+   * When it resolves the message is never delivered (any more); resolves to its message id.
+   * @throws MillraceError INVALID_ARGUMENT, TOPIC_NOT_FOUND, TIMEOUT, CONNECT_FAILED, CONNECTION_LOST; RequestError: 604 when the message
+   *   is due or the handle is not this broker's, 16 when the broker does not recall (`recallMessageEnable`).
+   */
+  async recall(recallHandle: string): Promise<string> {
+    const handle = parseRecallHandle(recallHandle)
+    if (!handle)
+      throw new MillraceError(
+        'INVALID_ARGUMENT',
+        `"${recallHandle.slice(0, 60)}" is no recall handle; use recallHandle of the send's result`,
+      )
+    const { brokerName, topic } = handle
+    const { group, routes } = this.#sending
+    await routes.routeForSend(topic)
+    const address = routes.addressOf(brokerName)
+    if (address === undefined)
+      throw new MillraceError(
+        'CONNECT_FAILED',
+        `broker "${brokerName}" has no master in any known route; check that it runs`,
+      )
+    const fields = { producerGroup: group, topic, recallHandle }
+    const request = { code: RequestCode.RECALL_MESSAGE, fields }
+    const answer = await requestAddress(this.#context, address, `recall of a message to topic "${topic}"`, request)
+    return answer.extFields['msgId'] ?? handle.uniqueKey
   }
 
   /**

@@ -13,7 +13,7 @@ export interface SendResult {
   /** Position in the queue; of a batch, that of its first message. */
   readonly queueOffset: number
   readonly status: SendStatus
-  /** Recalls a delayed message, where the broker offers it. */
+  /** For `Producer.recall`: of messages with `delayMs`, `deliverAt` or `repeat`. */
   readonly recallHandle: string | undefined
 }
 

@@ -1,4 +1,11 @@
-import { type ActorRef, type ActorSystem, assert, parseDelayLevels, type TopicConfig } from '@millrace/core'
+import {
+  type ActorRef,
+  type ActorSystem,
+  assert,
+  parseDelayLevels,
+  SystemTopic,
+  type TopicConfig,
+} from '@millrace/core'
 import type { KeyValue, MessageStore, MetadataStore } from '@millrace/storage'
 import type { BrokerConfig } from '../config/index.js'
 import type { NameserverMessage } from '../nameserver/nameserver.js'
@@ -119,9 +126,13 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
   assert(levels, 'settings were checked')
   const delay = new DelaySchedule(levels, config, clock)
   const index = new TimerIndex(timerIndex)
-  const delayPin = new LogPin()
-  const timerPin = new LogPin()
+  const timerPin = new LogPin(
+    () => index.firstDue() === undefined && (index.nextOffset ?? 0) >= store.maxOffset(SystemTopic.TIMER, 0),
+  )
   const delayOffsets = metadata.table<number>('delay-offsets')
+  const isDelivered = (level: number): boolean =>
+    (delayOffsets.get(String(level)) ?? 0) >= store.maxOffset(SystemTopic.SCHEDULE, level - 1)
+  const delayPin = new LogPin(() => levels.every((_, at) => isDelivered(at + 1)))
 
   let delivery: ActorRef<DeliveryMessage> | undefined
   let timers: ActorRef<TimerMessage> | undefined

@@ -101,7 +101,9 @@ export class DataPath {
       },
     })
     const space = () => environment.disk.space(config.storePathCommitLog || config.storePathRootDir)
-    this.retention = system.spawn('retention', retention({ config, store, space }), { supervision: { kind: 'resume' } })
+    this.retention = system.spawn('retention', retention({ config, store, space, pins: control.pins }), {
+      supervision: { kind: 'resume' },
+    })
   }
 
   /** To be called once no request comes any more, while the stores are open. */

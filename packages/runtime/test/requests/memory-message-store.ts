@@ -66,6 +66,11 @@ export class MemoryMessageStore implements MessageStore {
     return this.#queues.get(`${topic}/${queueId}`)?.[offset]
   }
 
+  /** As retention does. */
+  forgetBefore(position: number): void {
+    for (const known of [...this.#records.keys()]) if (known < position) this.#records.delete(known)
+  }
+
   record(position: number): Buffer | undefined {
     const record = this.#records.get(position)
     return record && Buffer.from(record)

@@ -62,11 +62,12 @@ describe('retention', () => {
         space = { ...space, freeBytes: space.freeBytes + freed }
         return freed
       },
+      removableTo: () => 0,
       trimIndex: () => undefined,
       refuseWrites: reason => log.push(reason === undefined ? 'taken' : 'refused'),
     }
     const config = brokerConfig({ deleteWhen: '04', diskFreeBytesEnough: 20 * GIB, cleanResourceInterval: 1000 })
-    system.spawn('retention', retention({ config, store, space: () => space }))
+    system.spawn('retention', retention({ config, store, space: () => space, pins: [] }))
     const next = async (): Promise<unknown[]> => {
       log.length = 0
       await simulation.run(simulation.clock.now() + 1000)

@@ -394,6 +394,117 @@ describe('metrics', () => {
   })
 })
 
+describe('a repeated message', () => {
+  const keys = () => delivered().map(({ properties }) => parseProperties(properties)['UNIQ_KEY'])
+
+  it('comes again and again, each time with a key of its own, also across restarts', async () => {
+    await start()
+    await send({ MILLRACE_REPEAT_MS: '1000', UNIQ_KEY: 'R' })
+    const first = now() + 1000
+    await world.pass(2100)
+    expect(keys()).toEqual([`R-${first}`, `R-${first + 1000}`])
+    await restart(0)
+    await world.pass(1000)
+    expect(keys()).toHaveLength(3)
+    // What a broker misses while it is down comes once.
+    await restart(5_500)
+    await world.pass(100)
+    expect(keys()).toHaveLength(4)
+    await world.pass(1000)
+    expect(new Set(keys()).size).toBe(5)
+  })
+
+  it('ends at its last time, and when it is recalled, however late', async () => {
+    await start()
+    await send({ MILLRACE_REPEAT_MS: '1000', MILLRACE_REPEAT_UNTIL_MS: String(now() + 2500) })
+    await world.pass(10_000)
+    expect(delivered()).toHaveLength(2)
+    const handle = await send({ MILLRACE_CRON: '*/2 * * * * *' })
+    await world.pass(6_100)
+    const before = delivered().length
+    expect(before).toBe(5)
+    expect(await recall(handle)).toMatchObject({ code: 0 })
+    await world.pass(10_000)
+    expect(delivered()).toHaveLength(before)
+    expect(await recall(handle)).toMatchObject({ code: 604 })
+    const { timingCount } = (await world.read(RequestCode.GET_TIMER_METRICS)) as { timingCount: object }
+    expect(timingCount).toEqual({})
+  })
+
+  it('is one message however often its producer tries, and survives the loss of the index', async () => {
+    await start()
+    for (let i = 0; i < 3; i++) await send({ MILLRACE_REPEAT_MS: '1000', UNIQ_KEY: 'R' })
+    await world.pass(1_100)
+    expect(delivered()).toHaveLength(1)
+    await restart(0, { keyValue: memoryKeyValue() })
+    await world.pass(1_000)
+    expect(delivered()).toHaveLength(2)
+  })
+})
+
+describe('when retention wants the log file of a pending message', () => {
+  const timerPin = () => world.plane.broker?.pins[1] ?? expect.fail('no pin')
+
+  it('the message moves to the end of the log first, and comes once, at its time', async () => {
+    await start()
+    const due = now() + 3_600_000
+    for (let i = 0; i < 5; i++)
+      await send({ TIMER_DELIVER_MS: String(due), UNIQ_KEY: `k${i}` }, { body: Buffer.from(String(i)) })
+    const repeated = await send({ MILLRACE_REPEAT_MS: '1800000', UNIQ_KEY: 'R' }, { queueId: 1 })
+    const handle = await send({ TIMER_DELIVER_MS: String(due), UNIQ_KEY: 'recalled' })
+    const wanted = world.store.logEnd
+    await world.pass(100)
+    expect(timerPin().keepFrom(wanted)).toBeLessThan(wanted)
+    await world.pass(2_000)
+    expect(timerPin().keepFrom(wanted)).toBe(wanted)
+    const moved = world.store.messages(TIMER, 0).slice(7)
+    expect(moved).toHaveLength(7)
+    expect(parseProperties(moved[1]?.properties ?? '')).toMatchObject({
+      TIMER_ROLL_TIMES: '1',
+      MILLRACE_ROLLED_FROM: '0',
+      TIMER_OUT_MS: String(due - 1),
+    })
+    world.store.forgetBefore(wanted)
+    expect(await recall(handle)).toMatchObject({ code: 0 })
+    await restart(0)
+    await world.pass(1_900_000)
+    expect(delivered('orders', 1)).toHaveLength(1)
+    expect(await recall(repeated)).toMatchObject({ code: 0 })
+    await world.pass(1_800_000)
+    expect(bodies()).toEqual(['0', '1', '2', '3', '4'])
+    expect(delivered('orders', 1)).toHaveLength(1)
+    expect(timerPin().keepFrom(world.store.logEnd)).toBe(Number.MAX_SAFE_INTEGER)
+  })
+
+  it('can happen again, and loses the index as well', async () => {
+    await start()
+    await send({ TIMER_DELAY_SEC: '7200' }, { body: Buffer.from('patient') })
+    for (let i = 0; i < 3; i++) {
+      const wanted = world.store.logEnd
+      timerPin().keepFrom(wanted)
+      await world.pass(2_000)
+      expect(timerPin().freeTo).toBe(wanted)
+      world.store.forgetBefore(wanted)
+    }
+    await restart(0, { keyValue: memoryKeyValue() })
+    await world.pass(7_200_000)
+    expect(bodies()).toEqual(['patient'])
+  })
+
+  it('files with messages of the delay levels stay until those are delivered', async () => {
+    await start()
+    await send({ DELAY: '3' })
+    await world.pass(100)
+    const pin = world.plane.broker?.pins[0] ?? expect.fail('no pin')
+    const wanted = world.store.logEnd
+    pin.keepFrom(wanted)
+    await world.pass(2_000)
+    expect(pin.keepFrom(wanted)).toBe(0)
+    await world.pass(12_000)
+    expect(pin.keepFrom(wanted)).toBe(Number.MAX_SAFE_INTEGER)
+  })
+})
+
 /** Copies the tables of the timer index. */
 async function copyTimers(from: World, to: World['keyValue']): Promise<void> {
   for (const name of ['timers', 'timer-recalls', 'timer-repeats', 'timer-counts', 'timer-state']) {

@@ -1,4 +1,4 @@
-import { formatExtraInfo, formatOffsetInfo, type OffsetInfo, ORDERED_REVIVE_QUEUE } from '@millrace/core'
+import { type Clock, formatExtraInfo, formatOffsetInfo, type OffsetInfo, ORDERED_REVIVE_QUEUE } from '@millrace/core'
 import type { LogStore, PopReceipts } from '@millrace/storage'
 import type { MessageFilter } from '../filter/message-filter.js'
 import { HEAD_BYTES_MAX, MessageRead } from '../pull/message-read.js'
@@ -51,8 +51,9 @@ export class PopBatch {
     private readonly receipts: PopReceipts,
     private readonly popOffsets: PopOffsets,
     private readonly limits: () => PopLimits,
+    clock: Clock,
   ) {
-    this.messages = new MessageRead(store)
+    this.messages = new MessageRead(store, clock)
   }
 
   begin(nowMs: number): void {

@@ -56,11 +56,17 @@ export class PopPath {
   constructor(private readonly options: PopPathOptions) {
     const { config, environment, groups, offsets, receipts, store, topics } = options
     this.popOffsets = new PopOffsets(store, offsets, receipts, groups)
-    this.batch = new PopBatch(store, receipts, this.popOffsets, () => ({
-      brokerName: config.brokerName,
-      bytesMax: config.maxTransferBytesOnMessageInMemory,
-      showsRetryTopic: config.popResponseReturnActualRetryTopic,
-    }))
+    this.batch = new PopBatch(
+      store,
+      receipts,
+      this.popOffsets,
+      () => ({
+        brokerName: config.brokerName,
+        bytesMax: config.maxTransferBytesOnMessageInMemory,
+        showsRetryTopic: config.popResponseReturnActualRetryTopic,
+      }),
+      environment.clock,
+    )
     this.replies = new CommitReplies(receipts)
     const onIdle = (queue: QueueTail): void => this.unwatch(queue)
     this.pops = new HeldPolls(

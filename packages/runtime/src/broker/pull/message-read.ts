@@ -1,6 +1,7 @@
-import { SysFlag } from '@millrace/core'
+import { type Clock, SysFlag } from '@millrace/core'
 import { ENTRY_NUMBERS, type LogStore, type QueueTail } from '@millrace/storage'
 import type { MessageFilter } from '../filter/message-filter.js'
+import { isExpired } from './expiry.js'
 
 /** Entries looked at by one pull at most when a filter drops most of them. behaviour.md §6 */
 const ENTRIES_EXAMINED_MAX = 800
@@ -45,7 +46,10 @@ export class MessageRead {
   end = HEAD_BYTES_MAX
   private readonly entries = new Float64Array(ENTRIES_EXAMINED_MAX * ENTRY_NUMBERS)
 
-  constructor(private readonly store: LogStore) {}
+  constructor(
+    private readonly store: LogStore,
+    private readonly clock: Clock,
+  ) {}
 
   /** The buffer was given away: the next read gets another. */
   giveAway(): void {
@@ -97,6 +101,7 @@ export class MessageRead {
     const examineMax = filter === undefined ? limits.messagesMax : Math.max(ENTRIES_EXAMINED_MAX, limits.messagesMax)
     const tagHashes = filter?.tagHashes
     const takes = filter?.takes
+    const now = this.clock.now()
     let bytesLeft = BYTES_EXAMINED_MAX
     let at = offset
     const stopAt = Math.min(this.maxOffset, offset + examineMax)
@@ -124,6 +129,10 @@ export class MessageRead {
           this.status = 'unreadable'
           this.nextOffset = at
           return
+        }
+        if (isExpired(this.buffer, this.end - sizeBytes, this.end, now)) {
+          this.end -= sizeBytes
+          continue
         }
         if (++this.messageCount >= limits.messagesMax) {
           at++

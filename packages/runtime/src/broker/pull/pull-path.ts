@@ -47,7 +47,7 @@ export class PullPath {
     private readonly counters: BrokerCounters,
   ) {
     this.checks = new PullChecks(config, store, topics, groups)
-    this.messages = new MessageRead(store)
+    this.messages = new MessageRead(store, environment.clock)
     this.held = new HeldPulls(environment, store, (pull, isLast) => this.retry(pull, isLast))
   }
 

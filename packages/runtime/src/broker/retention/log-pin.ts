@@ -7,4 +7,13 @@ export class LogPin {
   wanted = 0
   /** Log position before which nothing is needed any more. */
   freeTo = 0
+
+  /** @param isEmpty  nothing at all is pending. */
+  constructor(private readonly isEmpty: () => boolean) {}
+
+  /** Takes note of what retention wants; returns the first position that must stay. */
+  keepFrom(wanted: number): number {
+    this.wanted = wanted
+    return this.isEmpty() ? Number.MAX_SAFE_INTEGER : this.freeTo
+  }
 }

@@ -3,11 +3,14 @@ import type { RetainLimits } from '@millrace/storage'
 import type { BrokerConfig } from '../../config/index.js'
 import type { RemotingRequest } from '../../listener/peer.js'
 import { type Answer, DONE, handlerOf } from '../../requests/answer.js'
+import type { LogPin } from './log-pin.js'
 
 /** What retention does to the store. */
 export interface RetainedStore {
   /** Gives up whole log files from the start; returns their bytes. They may be deleted later: this takes no time. */
   retain(limits: RetainLimits): number
+  /** How far `retain` would delete. */
+  removableTo(limits: RetainLimits): number
   /** Removes what the index still has of messages that are gone. */
   trimIndex(): void
   /** Refuses sends for a reason; undefined: takes them. */
@@ -74,11 +77,19 @@ function isShort(config: BrokerConfig, { freeBytes }: DiskSpace): boolean {
   return freeBytes < config.diskFreeBytesEnough
 }
 
+function retainUnpinned(store: RetainedStore, pins: readonly LogPin[], limits: RetainLimits): number {
+  const wanted = store.removableTo(limits)
+  const keepFrom = Math.min(Number.MAX_SAFE_INTEGER, ...pins.map(pin => pin.keepFrom(wanted)))
+  return store.retain({ ...limits, keepFrom })
+}
+
 /** Looks every `cleanResourceInterval`, and when an operator asks, for log files that may go. */
 export function retention(options: {
   readonly config: BrokerConfig
   readonly store: RetainedStore
   readonly space: () => DiskSpace
+  /** Pending messages: files that hold them go when they have moved. */
+  readonly pins: readonly LogPin[]
 }): Behavior<RetentionMessage> {
   const { config, store } = options
   return setup(context => {
@@ -87,7 +98,7 @@ export function retention(options: {
       const { freeBytes, totalBytes } = options.space()
       const hour = isAsked ? undefined : new Date(now).getHours()
       const limits = retentionLimits(config, now, hour, { freeBytes, totalBytes })
-      const freed = Object.keys(limits).length === 0 ? 0 : store.retain(limits)
+      const freed = Object.keys(limits).length === 0 ? 0 : retainUnpinned(store, options.pins, limits)
       store.refuseWrites(refusalReason(config, { freeBytes: freeBytes + freed, totalBytes }))
     }
     const answers: [number, Answer][] = [
