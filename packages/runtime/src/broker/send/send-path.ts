@@ -179,6 +179,8 @@ export class SendPath {
     if (outcome === OUTCOME.full) return this.stall(connection)
     if (outcome !== OUTCOME.appended) return 'unusual'
     this.counters.put(target.topic, 1, store.writer.sizeBytes)
+    const kept = this.topics.find(delayed.queue!.topic.name)
+    if (kept !== undefined) this.counters.kept(kept, store.writer.sizeBytes)
     store.publishSoon()
     if ((scan.flag & CommandFlag.ONEWAY) === 0) {
       reply.recallHandle = delayed.recallHandle
