@@ -16,7 +16,7 @@ const shared = {
   target: 'node20',
   minifySyntax: true,
   minifyWhitespace: true,
-  external: ['lmdb', 'piscina'],
+  external: ['lmdb', 'piscina', '@opentelemetry/*'],
   metafile: true,
   logLevel: 'warning',
 }

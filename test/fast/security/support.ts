@@ -17,7 +17,7 @@ import {
   signedFields,
 } from '@millrace/core'
 import { nodeEnvironment } from '@millrace/core/node'
-import { type Service, startService } from '@millrace/runtime'
+import { type Service, type ServiceNotices, startService } from '@millrace/runtime'
 import { type ConfigEntry, loadConfig } from '@millrace/runtime/config'
 
 /** Speaks frames, and whatever else a test wants to put on the wire. */
@@ -119,7 +119,7 @@ export interface TestService {
 /** A nameserver and broker in this process; without sockets unless `sockets` is set. */
 export async function startWith(
   settings: Record<string, unknown>,
-  options: { sockets?: boolean; directory?: string; onSecurity?: (error: Error) => void } = {},
+  options: { sockets?: boolean; directory?: string } & ServiceNotices = {},
 ): Promise<TestService> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'millrace-security-'))
   const real = nodeEnvironment()
@@ -133,7 +133,7 @@ export async function startWith(
       mapedFileSizeCommitLog: 32 * 2 ** 20,
       ...values,
     }).map(([key, value]) => ({ key, value, origin: 'test' }))
-    return startService(loadConfig({ flags: entries }), environment, { onSecurity: options.onSecurity })
+    return startService(loadConfig({ flags: entries }), environment, options)
   }
   let service = await start(settings)
   return {

@@ -1,4 +1,5 @@
 import { DEFAULT_DELAY_LEVELS } from '@millrace/core'
+import { metricsSettings } from './metrics-settings.js'
 import { bytes, choice, flag, integer, milliseconds, pattern, text, type Values } from './setting.js'
 import { listenerSettings, NAMESERVER_LIST } from './shared-settings.js'
 
@@ -14,6 +15,7 @@ const PERCENT = { min: 1, max: 100 }
  */
 export const brokerSettings = {
   ...listenerSettings,
+  ...metricsSettings,
   brokerName: pattern(
     'broker-a',
     /^[%|a-zA-Z0-9_-]{1,127}$/,

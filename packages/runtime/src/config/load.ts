@@ -194,9 +194,16 @@ function fill(role: Role, found: ReadonlyMap<string, ConfigEntry>, problems: str
 /** A record is its body and up to 64 KiB of topic, properties and fields; the ring stops reading at three quarters. */
 const RECORD_OVERHEAD_BYTES = 64 * 1024
 
+function checkMetrics(config: BrokerConfig): string[] {
+  if (!config.metricsExporterType.startsWith('OTLP') || config.metricsGrpcExporterTarget !== '') return []
+  return [
+    `metricsExporterType=${config.metricsExporterType} needs metricsGrpcExporterTarget, the address of a collector`,
+  ]
+}
+
 function checkBroker(config: BrokerConfig): string[] {
   const recordBytes = config.maxMessageSize + RECORD_OVERHEAD_BYTES
-  const problems = checkSecurity(config)
+  const problems = [...checkSecurity(config), ...checkMetrics(config)]
   for (const [name, least] of [
     ['mapedFileSizeCommitLog', recordBytes],
     ['ringBytes', 2 * recordBytes],

@@ -13,6 +13,7 @@ import {
 } from '@millrace/core'
 import type { OutgoingRequest, Peer, RemotingRequest, Reply } from './peer.js'
 import { ReplyGate } from './reply-gate.js'
+import { formatWebReply, isWebRequest, readWebRequest, type WebReply, type WebRequest } from './web-request.js'
 
 /** What became of a frame. */
 export type Taken = 'taken' | 'unusual' | 'no room'
@@ -26,6 +27,14 @@ export interface FrameServer {
   hot(connection: RemotingConnection, bytes: Buffer, start: number, end: number): Taken
   /** Everything else. */
   request(request: RemotingRequest): void
+}
+
+/** What a connection does with bytes that are no frames. */
+export interface ConnectionEdges {
+  /** Answers an HTTP request. */
+  web(request: WebRequest, host: string): WebReply
+  /** The connection sent something that cannot be read, and ends. */
+  broken(connection: RemotingConnection, reason: string): void
 }
 
 interface PendingCall {
@@ -62,6 +71,9 @@ export class RemotingConnection implements Peer {
   private closeListeners: ((peer: Peer) => void)[] = []
   private stalled: Buffer | undefined
   private isChoked = false
+  /** The beginning of an HTTP request; undefined on a connection that speaks remoting. */
+  private webHead: Buffer | undefined
+  private isWebDone = false
 
   constructor(
     readonly id: number,
@@ -69,6 +81,7 @@ export class RemotingConnection implements Peer {
     private readonly environment: Environment,
     private readonly server: FrameServer,
     frameBytesMax: number,
+    private readonly edges?: ConnectionEdges | undefined,
   ) {
     this.reader = new FrameReader(frameBytesMax)
     this.lastActiveMs = environment.clock.monotonic()
@@ -115,7 +128,7 @@ export class RemotingConnection implements Peer {
       }
       if (!this.general(reader.buffer, reader.start, reader.end)) return
     }
-    if (reader.failure) this.refuse()
+    if (reader.failure) this.foreign(chunk, reader.failure.reason)
   }
 
   /** Takes up again after a stall. */
@@ -130,7 +143,7 @@ export class RemotingConnection implements Peer {
   private general(bytes: Buffer, start: number, end: number): boolean {
     const decoded = decodeFrame(bytes, start, end)
     if (!decoded.ok) {
-      this.refuse()
+      this.refuse(decoded.reason)
       return false
     }
     const { command } = decoded
@@ -152,8 +165,28 @@ export class RemotingConnection implements Peer {
   }
 
   /** A broken frame: there is no way back in step, so only this connection ends. */
-  private refuse(): void {
+  private refuse(reason: string): void {
+    this.edges?.broken(this, reason)
     this.net.destroy()
+  }
+
+  /** Bytes that are no frame: a request of HTTP, or nothing we know. */
+  private foreign(chunk: Buffer, reason: string): void {
+    if (this.isWebDone) return
+    if (this.webHead === undefined && (this.edges === undefined || !isWebRequest(chunk))) {
+      this.refuse(reason)
+      return
+    }
+    this.webHead = Buffer.concat([this.webHead ?? NO_BYTES, chunk])
+    const request = readWebRequest(this.webHead)
+    if (request === 'incomplete') return
+    if (request === undefined || this.edges === undefined) {
+      this.refuse('it is neither a frame nor a request of HTTP')
+      return
+    }
+    this.isWebDone = true
+    this.net.write(formatWebReply(request, this.edges.web(request, this.remote.host)))
+    this.net.end()
   }
 
   /** Sends bytes at once. They belong to the connection from here on unless `bufferedBytes` is 0 afterwards. */
@@ -250,3 +283,4 @@ export class RemotingConnection implements Peer {
 }
 
 const CHOKE_BYTES = 1024 * 1024
+const NO_BYTES: Buffer = Buffer.alloc(0)

@@ -1,5 +1,5 @@
 import type { Environment, NetAddress, NetConnection, NetListener, TlsServer } from '@millrace/core'
-import { type FrameServer, RemotingConnection } from './connection.js'
+import { type ConnectionEdges, type FrameServer, RemotingConnection } from './connection.js'
 
 export interface ListenerLimits {
   readonly connectionsMax: number
@@ -25,6 +25,7 @@ export class Listener {
     private readonly server: FrameServer,
     private readonly limits: ListenerLimits,
     private readonly tls?: TlsServer | undefined,
+    private readonly edges?: ConnectionEdges | undefined,
   ) {
     this.scheduleIdleCheck()
   }
@@ -50,7 +51,14 @@ export class Listener {
       return
     }
     const id = this.nextId++
-    const connection = new RemotingConnection(id, net, this.environment, this.server, this.limits.frameBytesMax)
+    const connection = new RemotingConnection(
+      id,
+      net,
+      this.environment,
+      this.server,
+      this.limits.frameBytesMax,
+      this.edges,
+    )
     this.open.set(id, connection)
     connection.onClose(() => this.open.delete(id))
     connection.start()

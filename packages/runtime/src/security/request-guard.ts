@@ -1,3 +1,4 @@
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { isSignedBy, type RemotingCommand, ResponseCode } from '@millrace/core'
 import type { Peer, Reply } from '../listener/peer.js'
 import { addressText } from '../requests/address.js'
@@ -42,6 +43,26 @@ export class RequestGuard {
     }
   }
 
+  /**
+   * May the user of this name and password read about the cluster? 'unknown': there is no such user, or the password is
+   * another.
+   */
+  mayRead(name: string, password: string, host: string): 'allowed' | 'unknown' | 'denied' {
+    const { accounts, authorizes, clusterName, trusts } = this.options
+    if (trusts(host)) return 'allowed'
+    const account = accounts.find(name)
+    const given = createSecretKey(password === '' ? '?' : password, 'utf8')
+    if (!account?.isEnabled || password === '' || !sameKey(given, account.key)) {
+      this.refused++
+      return 'unknown'
+    }
+    if (!authorizes || account.isSuper) return 'allowed'
+    const need = { type: 'Cluster', name: clusterName, actions: ['Get'] } as const
+    if (refusalOf(account.rules, need, host) === undefined) return 'allowed'
+    this.refused++
+    return 'denied'
+  }
+
   private check(command: RemotingCommand, peer: Peer): void {
     const { host } = peer.remote
     const { options } = this
@@ -76,6 +97,12 @@ export class RequestGuard {
     if (!isSignedBy(command, account.key)) throw denied('check signature failed.')
     return account
   }
+}
+
+/** Compared by a keyed hash: takes as long whatever the two have in common. */
+function sameKey(a: KeyObject, b: KeyObject): boolean {
+  const hash = (key: KeyObject): Buffer => createHmac('sha256', key).update('same').digest()
+  return timingSafeEqual(hash(a), hash(b))
 }
 
 function denied(remark: string): Refusal {

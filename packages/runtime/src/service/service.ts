@@ -6,6 +6,10 @@ import { container, instanceCachingFactory } from 'tsyringe'
 import type { LoadedConfig } from '../config/index.js'
 import { createControlPlane } from '../control-plane.js'
 import { Listener } from '../listener/listener.js'
+import { BrokenFrames } from '../metrics/broken-frames.js'
+import { exportMetrics } from '../metrics/export-metrics.js'
+import { metricsPage } from '../metrics/metrics-page.js'
+import { commonLabels, serviceMetrics } from '../metrics/service-metrics.js'
 import { openSecurity } from '../security/security.js'
 import { openTls } from '../security/tls.js'
 import { DataPath } from './data-path.js'
@@ -21,6 +25,8 @@ export interface ServiceNotices {
   readonly onMetadataFailure?: (error: MillraceError) => void
   /** A file of accounts or certificates has changed and cannot be used: what was read before goes on. */
   readonly onSecurity?: (error: MillraceError) => void
+  /** A connection sent what cannot be read. At most one sentence in ten seconds. */
+  readonly onBrokenFrame?: (sentence: string) => void
   /** A torn record at the end of the log was cut off: it was never acknowledged. */
   readonly onTornTail?: (position: number) => void
 }
@@ -124,7 +130,27 @@ async function start(
     frameBytesMax: config.broker.frameBytesMax,
     idleMs: config.broker.channelExpiredTimeout,
   }
-  const listener = new Listener(environment, server, limits, tls.server)
+  const brokenFrames = new BrokenFrames(environment.clock, notices.onBrokenFrame)
+  const collect = serviceMetrics({
+    system,
+    environment,
+    guard: security.guard,
+    brokenFrames,
+    listener: () => listener,
+    broker: dataPath &&
+      control.broker && {
+        config: config.broker,
+        control: control.broker,
+        counters: dataPath.counters,
+        metadata,
+        store: dataPath.store,
+      },
+  })
+  const labels = commonLabels(config.broker, isBroker)
+  const listener: Listener = new Listener(environment, server, limits, tls.server, {
+    web: metricsPage(collect, labels, security.guard),
+    broken: (connection, reason) => brokenFrames.note(connection.remote, reason),
+  })
   cleanups.push(async () => {
     await listener.stopAccepting()
     listener.closeAll()
@@ -135,6 +161,7 @@ async function start(
     addresses.broker = await listener.listen({ host, port: config.broker.listenPort })
     dataPath!.brokerPort = addresses.broker.port
     await control.start(addresses.broker.port)
+    cleanups.push(await exportMetrics(config.broker, listener, collect, labels))
   }
   // Last, so that whoever reaches the nameserver finds the broker.
   if (isNameserver) {
