@@ -30,6 +30,12 @@ export interface ConsumerOptions extends AssignmentsOptions {
    * whose handler fails is tried again before the next one. Default false.
    */
   readonly isOrdered?: boolean | undefined
+  /**
+   * Drops messages that a Millrace pipeline has stored twice, which happens on Apache's brokers when the pipeline is killed. Only for topics
+   * that pipelines write and nothing copies or reorders. It knows what it has read since it began: a repeat of what an earlier run
+   * has read gets through. Default false.
+   */
+  readonly deduplicate?: boolean | undefined
   /** Where a broadcasting consumer keeps its offsets. Default: in memory. */
   readonly offsetStore?: OffsetStore | undefined
   /** How long `close` waits for running handlers, default 10,000 ms. */
@@ -229,7 +235,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
   #assigned(queues: readonly MessageQueue[]): void {
     if (this.#closing) return
     for (const queue of queues) {
-      const reader = new QueueReader(this.#host, queue)
+      const reader = new QueueReader(this.#host, queue, this.#options.deduplicate ?? false)
       this.#readers.set(queueKey(queue), reader)
       reader.start()
     }

@@ -5,6 +5,7 @@ import { type DeliverySink, PendingDelivery } from './delivery.js'
 import { OffsetWindow } from './offset-window.js'
 import type { PullResult } from './pull.js'
 import type { ReceivedMessage } from './received-message.js'
+import { Repeats } from './repeats.js'
 
 /** What a reader needs of its consumer. */
 export interface ReaderHost extends DeliverySink {
@@ -37,6 +38,8 @@ export class QueueReader {
   isListed = false
   readonly #host: ReaderHost
   readonly #stopping = new AbortController()
+  readonly #deduplicate: boolean
+  #repeats: Repeats | undefined
   #window: OffsetWindow | undefined
   #buffer: Buffered[] = []
   #head = 0
@@ -49,9 +52,11 @@ export class QueueReader {
   #wakeLoop: (() => void) | undefined
   #wakeIdle: (() => void) | undefined
 
-  constructor(host: ReaderHost, queue: MessageQueue) {
+  /** @param deduplicate  drops what a pipeline has sent twice. */
+  constructor(host: ReaderHost, queue: MessageQueue, deduplicate = false) {
     this.#host = host
     this.queue = queue
+    this.#deduplicate = deduplicate
   }
 
   /** Where the group would continue; undefined until the first offset is known. */
@@ -184,7 +189,12 @@ export class QueueReader {
 
   #accept(window: OffsetWindow, result: PullResult): void {
     for (const message of result.messages) {
-      this.#buffer.push({ message, ticket: window.add(message.queueOffset) })
+      const ticket = window.add(message.queueOffset)
+      if (this.#repeats?.isRepeat(message) === true) {
+        window.finish(ticket)
+        continue
+      }
+      this.#buffer.push({ message, ticket })
       this.#unfinishedBytes += message.storedBodyBytes
     }
     window.advance(result.nextOffset)
@@ -193,6 +203,7 @@ export class QueueReader {
 
   #reset(offset: number): void {
     this.#window = new OffsetWindow(offset)
+    this.#repeats = this.#deduplicate ? new Repeats() : undefined
     this.#buffer = []
     this.#again = []
     this.#head = 0

@@ -55,6 +55,11 @@ export class ReceivedMessage {
     return this.#stored.body.length
   }
 
+  /** Quick: false only when it certainly has no such property. */
+  mayHaveProperty(name: string): boolean {
+    return this.#stored.properties.includes(name)
+  }
+
   /** Every property, RocketMQ's own included. */
   get properties(): Readonly<Record<string, string>> {
     this.#properties ??= parseProperties(this.#stored.properties)

@@ -40,6 +40,8 @@ export const StreamProperty = {
   /** How often the task had been started when it made the message. */
   EPOCH: 'mr.epoch',
   SEQUENCE: 'mr.seq',
+  /** Set on delayed messages: they do not come in the order of their sequences. */
+  DELAYED: 'mr.delayed',
 } as const
 
 /** What a message on a repartition topic says; one without `record` carries only the watermark. */

@@ -84,6 +84,8 @@ const OUTBOX_PREFIX = Buffer.from('o\0')
 const OUTBOX_END = Buffer.from('o\x01')
 /** More than any task makes outputs in a millisecond, over a long time. */
 const SEQUENCES_PER_MS = 1_000
+/** 2020-01-01: counted from it, sequences keep to the 15 digits that brokers read until 2051. */
+const SEQUENCES_BEGIN_MS = 1_577_836_800_000
 /** More than any task has outputs between two commits. */
 const SEQUENCE_GAP = 1_000_000
 
@@ -177,7 +179,7 @@ export class TaskProgram {
     this.#pushes = this.inputs.map(({ input }) => this.#fused.inputs.get(input.id)!)
     this.#waiting = this.#fused.timed.map(({ operator }) => operator).filter(operator => 'isBusy' in operator)
     const gap = stored === undefined || this.#hasOutbox || this.#isDeterministic ? 0 : SEQUENCE_GAP
-    this.#sequence = (stored?.sequence ?? Math.max(0, birth) * SEQUENCES_PER_MS) + gap
+    this.#sequence = (stored?.sequence ?? Math.max(0, birth - SEQUENCES_BEGIN_MS) * SEQUENCES_PER_MS) + gap
     this.recovered = this.#recover()
   }
 

@@ -133,6 +133,7 @@ export class Outbox {
       [StreamProperty.TIME]: String(timestamp),
     }
     if (sequence !== undefined) properties[StreamProperty.SEQUENCE] = String(sequence)
+    if (deliverAt !== undefined) properties[StreamProperty.DELAYED] = '1'
     return { body, key: key === undefined ? undefined : String(key), properties, deliverAt }
   }
 }

@@ -1,3 +1,4 @@
+import { RequestError } from '@millrace/client'
 import {
   type ActorContext,
   type Behavior,
@@ -7,6 +8,7 @@ import {
   type Plan,
   type QueryableStore,
   type ReplyTo,
+  ResponseCode,
   receive,
   type Stage,
   type StateBackend,
@@ -363,6 +365,8 @@ class PipelineTask {
 
   #retrySend(lane: string, error: Error): void {
     if (error instanceof MillraceError && error.code === 'INVALID_ARGUMENT') throw error
+    // Another process runs the task now: what this one has not committed is the other's to do.
+    if (error instanceof RequestError && error.responseCode === ResponseCode.ILLEGAL_OPERATION) throw error
     this.#options.onError(error)
     const outbox = this.#outbox!
     this.#later(this.#sendRetryMs, () => this.#sendBatch(outbox.again(lane)))
