@@ -1,5 +1,12 @@
 import { connect, type Socket } from 'node:net'
-import { decodeFrame, encodeRequest, FrameReader, type RemotingCommand, type Serialization } from '@millrace/core'
+import {
+  CommandFlag,
+  decodeFrame,
+  encodeRequest,
+  FrameReader,
+  type RemotingCommand,
+  type Serialization,
+} from '@millrace/core'
 import { Lost } from './target.js'
 
 interface Request {
@@ -14,6 +21,8 @@ export class FrameClient {
   readonly #socket: Socket
   readonly #reader = new FrameReader()
   readonly #waiting = new Map<number, { answer: (response: RemotingCommand) => void; lose: (error: Lost) => void }>()
+  /** Hears of requests that the server starts. Their bodies are its own. */
+  onRequest: (request: RemotingCommand) => void = () => undefined
   #opaque = 0
   #lost: Lost | undefined
 
@@ -47,6 +56,11 @@ export class FrameClient {
     })
   }
 
+  /** Sends a request that is not answered. */
+  notify(request: Request): void {
+    this.#socket.write(encodeRequest({ ...request, opaque: ++this.#opaque, isOneway: true }))
+  }
+
   close(): void {
     this.#socket.destroy()
   }
@@ -57,10 +71,13 @@ export class FrameClient {
       const frame = decodeFrame(this.#reader.buffer, this.#reader.start, this.#reader.end)
       if (!frame.ok) throw new Error(`a bad frame came: ${frame.reason}`)
       const { command } = frame
-      const waiting = this.#waiting.get(command.opaque)
-      this.#waiting.delete(command.opaque)
       // The bytes of the frame are the reader's only until the next one.
-      waiting?.answer({ ...command, body: command.body && Buffer.from(command.body) })
+      const kept = { ...command, body: command.body && Buffer.from(command.body) }
+      if (command.flag & CommandFlag.RESPONSE) {
+        const waiting = this.#waiting.get(command.opaque)
+        this.#waiting.delete(command.opaque)
+        waiting?.answer(kept)
+      } else this.onRequest(kept)
     }
     if (this.#reader.failure) throw new Error(`not frames: ${this.#reader.failure.reason}`)
   }
