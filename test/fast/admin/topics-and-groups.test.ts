@@ -113,6 +113,16 @@ describe('groups', () => {
     expect(answer.remark).toBeTruthy()
   })
 
+  it('have attributes, changed by +name and -name', async () => {
+    expect(await put({ groupName: 'g', attributes: { '+priority.factor': '50' } })).toMatchObject({ code: 0 })
+    expect(await put({ groupName: 'g', retryMaxTimes: 5 })).toMatchObject({ code: 0 })
+    expect(await groupOf('g')).toMatchObject({ attributes: { 'priority.factor': '50' }, retryMaxTimes: 5 })
+    for (const attributes of [{ '+priority.factor': '101' }, { '+colour': 'red' }, { '-colour': '' }])
+      expect(await put({ groupName: 'g', attributes })).toMatchObject({ code: ResponseCode.SYSTEM_ERROR })
+    expect(await put({ groupName: 'g', attributes: { '-priority.factor': '' } })).toMatchObject({ code: 0 })
+    expect(await groupOf('g')).toMatchObject({ attributes: {} })
+  })
+
   it('come in lists and are listed whole and in pages', async () => {
     const groupConfigList = [{ groupName: 'h1' }, { groupName: 'h2', retryMaxTimes: 2 }]
     expect(await call(RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST, {}, { groupConfigList })).toMatchObject({

@@ -2,6 +2,7 @@ import { type DataVersion, isSystemGroup, ResponseCode, SYSTEM_GROUPS, validateG
 import type { MetadataTable } from '@millrace/storage'
 import type { BrokerConfig } from '../../config/index.js'
 import { Refusal } from '../../requests/answer.js'
+import { changeGroupAttributes } from './group-attributes.js'
 import { defaultSubscriptionGroup, type SubscriptionGroup } from './subscription-group.js'
 
 /** The settings of all consumer groups of this broker, online or not. Reading never waits. */
@@ -32,11 +33,15 @@ export class SubscriptionGroups {
     return group
   }
 
-  /** Resolves when it is durable. @throws Refusal 29 (name), MillraceError DISK_FULL | DISK_FAILED */
+  /**
+   * Stores the settings; `attributes` are changes of those the group has. Resolves when it is durable.
+   * @throws Refusal 29 (name) | 1 (attributes), MillraceError DISK_FULL | DISK_FAILED
+   */
   async put(group: SubscriptionGroup): Promise<void> {
     const check = validateGroup(group.groupName)
     if (!check.ok) throw new Refusal(ResponseCode.INVALID_PARAMETER, check.reason)
-    await this.records.put(group.groupName, group)
+    const attributes = changeGroupAttributes(this.records.get(group.groupName)?.attributes, group.attributes)
+    await this.records.put(group.groupName, { ...group, attributes })
   }
 
   /** Resolves when it is durable. System groups fall back to their defaults. @throws MillraceError as `put` */

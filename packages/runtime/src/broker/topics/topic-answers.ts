@@ -8,6 +8,7 @@ import {
 } from '@millrace/core'
 import type { RemotingRequest, Reply } from '../../listener/peer.js'
 import { type Answer, DONE, jsonReply, Refusal, textReply } from '../../requests/answer.js'
+import { changesOf } from '../../requests/attributes.js'
 import { bodyOf } from '../../requests/body.js'
 import {
   booleanField,
@@ -81,8 +82,11 @@ function readTopicRequest(command: RemotingCommand): TopicRequest {
 }
 
 function requestOf({ attributes, ...config }: TopicConfig): TopicRequest {
-  const changes = Object.entries(attributes).map(([name, value]) => `${name.replace(/^\+?/, '+')}=${value}`)
-  return { ...config, topicFilterType: filterTypeOf(config.topicFilterType), attributeChanges: changes.join(',') }
+  return {
+    ...config,
+    topicFilterType: filterTypeOf(config.topicFilterType),
+    attributeChanges: changesOf(attributes).join(','),
+  }
 }
 
 function filterTypeOf(text: string | undefined): string {
