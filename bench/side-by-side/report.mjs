@@ -29,6 +29,8 @@ import { median } from './tools.mjs'
 const METRICS = {
   cpuMicros: { name: 'server CPU per message', unit: 'µs', digits: 2 },
   perSecond: { name: 'messages', unit: '/s', digits: 0, isBetterHigh: true },
+  firedPerSecond: { name: 'fired', unit: '/s', digits: 0, isBetterHigh: true },
+  firedCpuMicros: { name: 'server CPU per message fired', unit: 'µs', digits: 2 },
   ackP50Ms: { name: 'ack p50', unit: 'ms', digits: 2 },
   ackP99Ms: { name: 'ack p99', unit: 'ms', digits: 1 },
   p50Ms: { name: 'p50', unit: 'ms', digits: 2 },

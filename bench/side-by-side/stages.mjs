@@ -2,6 +2,7 @@
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { residentMiB, untilAccepting } from './brokers.mjs'
+import { delayStages } from './delay-stages.mjs'
 import { filteredPull } from './filter-stage.mjs'
 import { cpuMicros, load, newTopic } from './load.mjs'
 import { coldConsumer, topicTrickle } from './operations-stages.mjs'
@@ -278,6 +279,7 @@ export const stages = [
   ),
   drain,
   filteredPull,
+  ...delayStages,
   endToEnd(1_000),
   endToEnd(10_000),
   sending(

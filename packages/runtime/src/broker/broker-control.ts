@@ -192,7 +192,7 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
           supervision,
         },
       )
-      const onStored = (hint: () => void): void => delay.watchTimers(hint)
+      const onStored = (hint: (due: number) => void): void => delay.watchTimers(hint)
       timers = system.spawn('timers', timerService({ index, store, pin: timerPin, onStored }), { supervision })
       const isTopic = (name: string, id: number): boolean => topicTable.find(name)?.id === id
       const isGroup = (name: string): boolean => subscriptionGroups.find(name) !== undefined

@@ -383,7 +383,7 @@ describe('metrics', () => {
       }
       return body.timingCount['orders']?.count ?? 0
     }
-    await world.pass(100)
+    await world.pass(300)
     expect(await count()).toBe(3)
     await world.pass(2000)
     expect(await count()).toBe(2)

@@ -20,7 +20,7 @@ export class DelaySchedule {
   /** A level with waiting messages is watched; the hint is given once, when the first one comes. */
   readonly #isWatched: boolean[]
   #onFilled: (level: number) => void = () => undefined
-  #onTimer: () => void = () => undefined
+  #onTimer: (due: number) => void = () => undefined
 
   constructor(
     /** Delay of level n at n − 1, milliseconds. */
@@ -56,12 +56,12 @@ export class DelaySchedule {
   }
 
   /** For the timers: calls back whenever a message for the timer topic is about to be stored. */
-  watchTimers(onTimer: () => void): void {
+  watchTimers(onTimer: (due: number) => void): void {
     this.#onTimer = onTimer
   }
 
-  noteTimer(): void {
-    this.#onTimer()
+  noteTimer(due: number): void {
+    this.#onTimer(due)
   }
 
   /**
@@ -95,7 +95,7 @@ export class DelaySchedule {
 
   /** The message to store so that `message` comes at `due` (ms), whatever it asks for itself. */
   at(due: number, message: MessageToAppend, properties = parseProperties(message.properties)): MessageToAppend {
-    this.noteTimer()
+    this.noteTimer(due)
     delete properties[PropertyName.TIMER_ROLL_TIMES]
     delete properties[PropertyName.MILLRACE_ROLLED_FROM]
     // One below, as Apache's brokers do with a step of 1 ms.

@@ -56,7 +56,7 @@ export class DelayedSend {
     if (scan.uniqueKeyEnd === scan.uniqueKeyStart) return false
     const uniqueKey = bytes.toString('utf8', scan.uniqueKeyStart, scan.uniqueKeyEnd)
     const handle = { topic, brokerName: this.brokerName, deliverTime: due, uniqueKey }
-    schedule.noteTimer()
+    schedule.noteTimer(due)
     this.queue = this.timerQueue ??= store.queue(store.topic(SystemTopic.TIMER), 0)
     this.added = this.addedPairs(topic, queueId, `TIMER_OUT_MS\u0001${due - 1}\u0002`)
     this.recallHandle = Buffer.from(formatRecallHandle(handle), 'latin1')

@@ -29,7 +29,7 @@ export interface Recall {
 /** What the timer actor takes. */
 export type TimerMessage =
   /** Messages for the timer topic are on their way to the log. */
-  | { readonly kind: 'hint' }
+  | { readonly kind: 'hint'; readonly isSoon: boolean }
   | { readonly kind: 'look' }
   | { readonly kind: 'wake' }
   | { readonly kind: 'sweep' }
@@ -54,13 +54,19 @@ export interface TimerOptions {
   >
   /** Log files that hold pending messages stay until those have moved. */
   readonly pin: LogPin
-  /** Calls back whenever a message for the timer topic is on its way to the log. */
-  readonly onStored: (hint: () => void) => void
+  /** Calls back whenever a message for the timer topic is on its way to the log; `due` in ms. */
+  readonly onStored: (hint: (due: number) => void) => void
 }
 
-/** After a message was stored, the log is looked at in these steps until it can be read. */
-const LOOK_MS = 4
-const LOOKS = 50
+/** While messages come that are due soon, the log is looked at in steps of LOOK_MS; for others in larger ones. */
+const SOON_MS = 500
+const LOOK_MS = 5
+const LAZY_LOOK_MS = 150
+/** How long looking goes on after a hint: messages take a moment until they can be read. */
+const LOOKING_MS = 400
+const HINT_MS = 50
+/** Deliveries of a few messages keep this distance, so that they share a commit. */
+const DELIVERY_GAP_MS = 8
 /** Finds what took longer, and what a jump of the clock made due. */
 const SWEEP_MS = 500
 /** The log had no room. */
@@ -100,13 +106,23 @@ class TimerService {
   #batch: { readonly timers: readonly DueTimer[]; readonly isRoll: boolean } | undefined
   /** Delivered, and still in the index. */
   #leaving: readonly DueTimer[] = []
-  #isHinted = false
-  #looks = 0
-  #isLooking = false
+  /** All in monotonic time: until when messages are expected, and when to look for them. */
+  #soonUntil = 0
+  #lazyUntil = 0
+  #lookAt = Number.POSITIVE_INFINITY
+  #deliveredAt = 0
   #isRollTurn = false
   #cancelWake: Cancel | undefined
   #wakeAt = Number.POSITIVE_INFINITY
-  #roll: { readonly position: number; next: Buffer | undefined; endOffset: number | undefined } | undefined
+  /** Messages before `position` move; the index must have those before `fromOffset` first, and the copies in the end. */
+  #roll:
+    | {
+        readonly position: number
+        readonly fromOffset: number
+        next: Buffer | undefined
+        endOffset: number | undefined
+      }
+    | undefined
   #stopped: ReplyTo<void> | undefined
 
   constructor(
@@ -132,23 +148,25 @@ class TimerService {
 
   start(): Behavior<TimerMessage> {
     const { self } = this.context
-    this.options.onStored(() => {
-      if (this.#isHinted) return
-      this.#isHinted = true
-      self.tell({ kind: 'hint' })
+    const { clock } = this.context
+    const hintedAt = { soon: Number.NEGATIVE_INFINITY, later: Number.NEGATIVE_INFINITY }
+    this.options.onStored(due => {
+      const now = clock.monotonic()
+      const isSoon = due - clock.now() < SOON_MS
+      if (now - (isSoon ? hintedAt.soon : hintedAt.later) < HINT_MS) return
+      hintedAt[isSoon ? 'soon' : 'later'] = now
+      self.tell({ kind: 'hint', isSoon })
     })
     this.context.every(SWEEP_MS, { kind: 'sweep' })
     this.#advance()
     return receive(message => {
       switch (message.kind) {
         case 'hint':
-          this.#looks = LOOKS
-          this.#look()
+          if (message.isSoon) this.#soonUntil = clock.monotonic() + LOOKING_MS
+          else this.#lazyUntil = clock.monotonic() + LOOKING_MS
+          this.#lookIn(message.isSoon ? LOOK_MS : LAZY_LOOK_MS)
           break
         case 'look':
-          this.#isLooking = false
-          if (this.#isHinted) this.#looks = LOOKS
-          this.#isHinted = false
           this.#advance()
           break
         case 'wake':
@@ -156,6 +174,7 @@ class TimerService {
           this.#advance()
           break
         case 'sweep':
+          this.#lookAt = 0
           this.#advance()
           break
         case 'copied':
@@ -211,7 +230,7 @@ class TimerService {
     else if (this.#intake.nextOffset < this.#opened.offset) this.#commit()
     else if (this.#deliver()) return
     else if (this.#isRollTurn && this.#rollOn()) this.#isRollTurn = false
-    else if (this.#intake.nextOffset < max) this.#commit()
+    else if (this.#intake.nextOffset < max && this.context.clock.monotonic() >= this.#lookAt) this.#commit()
     else if (!this.#rollOn()) this.#rest()
   }
 
@@ -231,6 +250,7 @@ class TimerService {
     this.#leaving = []
     this.#isBusy = true
     this.#isRollTurn = true
+    this.#lookAt = Number.POSITIVE_INFINITY
     const committed = index.commit(() => {
       change()
       for (const timer of leaving) this.#leave(timer)
@@ -261,9 +281,16 @@ class TimerService {
   /** True when something is under way now. */
   #deliver(): boolean {
     const now = this.context.clock.now()
-    if (this.#mustWaitForKeys()) return false
+    const waitMs = this.#mustWaitForKeys()
+      ? AGAIN_MS
+      : this.#deliveredAt + DELIVERY_GAP_MS - this.context.clock.monotonic()
+    if (waitMs > 0) {
+      this.#wakeIn(waitMs)
+      return false
+    }
     const timers = this.#due.due(now, entry => this.#isInDoubt(entry))
     if (timers.length === 0) return false
+    if (timers.length < DUE_ENTRIES_MAX) this.#deliveredAt = this.context.clock.monotonic()
     this.#copy(timers, false)
     return true
   }
@@ -329,14 +356,17 @@ class TimerService {
     const due = this.options.index.firstDue()
     const now = this.context.clock.now()
     if (due !== undefined && due - now < SWEEP_MS) this.#wakeIn(Math.max(due - now, this.#held.size > 0 ? AGAIN_MS : 1))
-    if (this.#looks > 0) this.#look()
+    const monotonic = this.context.clock.monotonic()
+    if (monotonic < this.#soonUntil) this.#lookIn(LOOK_MS)
+    else if (monotonic < this.#lazyUntil) this.#lookIn(LAZY_LOOK_MS)
   }
 
-  #look(): void {
-    if (this.#isLooking) return
-    this.#isLooking = true
-    this.#looks--
-    this.context.after(LOOK_MS, { kind: 'look' })
+  #lookIn(delayMs: number): void {
+    const at = this.context.clock.monotonic() + delayMs
+    // One that is overdue found nothing.
+    if (at >= this.#lookAt && this.#lookAt > at - delayMs) return
+    this.#lookAt = at
+    this.context.after(delayMs, { kind: 'look' })
   }
 
   #wakeIn(delayMs: number): void {
@@ -388,13 +418,15 @@ class TimerService {
     const { pin, store } = this.options
     if (!this.#roll) {
       if (pin.wanted <= pin.freeTo) return false
-      this.#roll = { position: pin.wanted, next: FIRST, endOffset: undefined }
+      const fromOffset = store.maxOffset(SystemTopic.TIMER, 0)
+      this.#roll = { position: pin.wanted, fromOffset, next: FIRST, endOffset: undefined }
     }
     const roll = this.#roll
+    if (this.#isBehind(roll.fromOffset)) return false
     if (roll.next === undefined) {
       // All copies are in the log; their places are free once the index has them.
       roll.endOffset ??= store.maxOffset(SystemTopic.TIMER, 0)
-      if (this.#intake.nextOffset < roll.endOffset) return false
+      if (this.#isBehind(roll.endOffset)) return false
       pin.freeTo = roll.position
       this.#roll = undefined
       return this.#rollOn()
@@ -405,8 +437,15 @@ class TimerService {
       this.#wakeIn(1)
       return false
     }
-    this.#looks = LOOKS
+    this.#soonUntil = this.context.clock.monotonic() + LOOKING_MS
     this.#copy(rolled, true)
+    return true
+  }
+
+  /** The index does not have the messages before `offset` yet: looks for them at once. */
+  #isBehind(offset: number): boolean {
+    if (this.#intake.nextOffset >= offset) return false
+    this.#lookAt = 0
     return true
   }
 
