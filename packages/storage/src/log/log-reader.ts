@@ -23,6 +23,23 @@ export class LogReader {
     private readonly files: LogFiles,
   ) {}
 
+  /** What the last `view` found its bytes in; valid until the next call of this reader, and the next append. */
+  viewed: Buffer = NO_BYTES
+
+  /** Where in `viewed` the `length` bytes at `position` are, without copying them; -1 when they do not lie in one piece. */
+  view(position: number, length: number): number {
+    if (this.ring.holds(position)) {
+      this.viewed = this.ring.bytes
+      return this.ring.offsetOf(position)
+    }
+    const begin = position - ((position - this.files.fileOf(position)) % CHUNK_BYTES)
+    const chunk = this.chunk(begin, position)
+    if (chunk === undefined || position - begin + length > chunk.length) return -1
+    this.coldReads++
+    this.viewed = chunk
+    return position - begin
+  }
+
   /** Copies `length` bytes at `position` into `target`. False when the log does not hold them. */
   copy(position: number, length: number, target: Buffer, at: number): boolean {
     if (this.ring.holds(position)) {
@@ -96,3 +113,5 @@ export class LogReader {
     if (this.lastBegin < position) this.lastBegin = -1
   }
 }
+
+const NO_BYTES = Buffer.alloc(0)

@@ -14,11 +14,18 @@ export class RecordProperties {
   private bytes: Buffer = NO_BYTES
   private start = 0
   private end = 0
+  /** Three numbers per pair: start and end of its name, end of its value. -1 pairs: not looked for yet. */
+  private pairs = new Int32Array(3 * 32)
+  private pairCount = -1
+  private lastName = ''
+  private lastText: string | undefined
 
   /** Points at the record in [start, end). False when it is no whole record. messages.md §1 */
   locate(bytes: Buffer, start: number, end: number): boolean {
     this.bytes = NO_BYTES
     this.start = this.end = 0
+    this.pairCount = -1
+    this.lastName = ''
     if (end - start < RECORD_FIXED_BYTES || bytes.readInt32BE(start) !== end - start) return false
     const magic = bytes.readUInt32BE(start + 4)
     if (magic !== MAGIC_V1 && magic !== MAGIC_V2) return false
@@ -41,19 +48,47 @@ export class RecordProperties {
    * none that is empty, as `parseProperties` has it. messages.md §5
    */
   readonly text = (name: string): string | undefined => {
-    const { bytes, start } = this
-    const { length } = name
-    let pairEnd = this.end
-    if (pairEnd > start && bytes[pairEnd - 1] === PAIR_END) pairEnd--
-    while (pairEnd > start) {
-      let at = pairEnd
-      while (at > start && bytes[at - 1] !== PAIR_END) at--
-      const valueAt = at + length + 1
-      if (valueAt < pairEnd && bytes[valueAt - 1] === NAME_END && this.isAt(name, at))
-        return this.slice(valueAt, pairEnd)
-      pairEnd = at - 1
+    // Filters ask for one property more than once: BETWEEN does.
+    if (name === this.lastName) return this.lastText
+    if (this.pairCount < 0) this.findPairs()
+    const { pairs } = this
+    this.lastName = name
+    this.lastText = undefined
+    for (let pair = this.pairCount - 1; pair >= 0; pair--) {
+      const at = pairs[pair * 3]!
+      const nameEnd = pairs[pair * 3 + 1]!
+      if (nameEnd - at !== name.length || !this.isAt(name, at)) continue
+      this.lastText = this.slice(nameEnd + 1, pairs[pair * 3 + 2]!)
+      break
     }
-    return undefined
+    return this.lastText
+  }
+
+  private findPairs(): void {
+    const { bytes, end } = this
+    let { pairs } = this
+    let count = 0
+    for (let at = this.start; at < end; ) {
+      const nameStart = at
+      while (at < end && bytes[at]! > PAIR_END) at++
+      // A control character may be part of a name; only U+0001 ends it.
+      while (at < end && bytes[at] !== NAME_END && bytes[at] !== PAIR_END) at++
+      const nameEnd = at
+      while (at < end && bytes[at] !== PAIR_END) at++
+      if (nameEnd > nameStart && at > nameEnd + 1) {
+        if (count * 3 === pairs.length) {
+          pairs = new Int32Array(count * 6)
+          pairs.set(this.pairs)
+          this.pairs = pairs
+        }
+        pairs[count * 3] = nameStart
+        pairs[count * 3 + 1] = nameEnd
+        pairs[count * 3 + 2] = at
+        count++
+      }
+      at++
+    }
+    this.pairCount = count
   }
 
   private isAt(name: string, at: number): boolean {

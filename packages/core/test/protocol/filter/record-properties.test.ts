@@ -54,6 +54,13 @@ describe('properties read from the bytes of a record', () => {
     expect([reader.text('k'), reader.text('n'), reader.text('m')]).toEqual(['v', '17', undefined])
   })
 
+  it('can be many', () => {
+    const properties = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`n${i}`, `v${i}`]))
+    const bytes = record(formatProperties(properties))
+    reader.locate(bytes, 0, bytes.length)
+    for (const [name, value] of Object.entries(properties)) expect(reader.text(name)).toBe(value)
+  })
+
   it('are none when the bytes are no whole record', () => {
     const bytes = record(formatProperties({ k: 'v' }))
     expect(reader.locate(bytes, 0, bytes.length - 1)).toBe(false)

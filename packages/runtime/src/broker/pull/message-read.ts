@@ -114,14 +114,18 @@ export class MessageRead {
         const sizeBytes = entries[i * ENTRY_NUMBERS + 1]!
         if (takes !== undefined) {
           if (bytesLeft <= 0) break outer
-          const end = this.bringIn(position, sizeBytes)
-          bytesLeft -= store.ring.holds(position) ? end - this.end : sizeBytes
-          if (end === this.end) {
+          // Of a record that lies in one piece nothing is copied to look at it.
+          const start = store.reader.view(position, sizeBytes)
+          const end = start >= 0 ? start + sizeBytes : this.bringIn(position, sizeBytes)
+          const bytes = start >= 0 ? store.reader.viewed : this.buffer
+          const from = start >= 0 ? start : this.end
+          bytesLeft -= store.ring.holds(position) && start >= 0 ? 0 : sizeBytes
+          if (end === from || (start >= 0 && !isRecord(bytes, start, position, sizeBytes))) {
             this.status = this.messageCount > 0 ? 'found' : 'unreadable'
             this.nextOffset = at
             return
           }
-          if (!takes(this.buffer, this.end, end)) continue
+          if (!takes(bytes, from, end)) continue
         }
         if (this.messageCount > 0 && this.end - HEAD_BYTES_MAX + sizeBytes > limits.bytesMax) break outer
         if (!this.copyRecord(position, sizeBytes)) {
