@@ -4,9 +4,9 @@ import type { ConnectionPool, RequestOptions } from './connection/connection-poo
 import type { Request } from './connection/remoting-connection.js'
 import { RequestError } from './errors.js'
 import type { Heartbeats } from './membership/heartbeats.js'
-import type { GroupCheck } from './producer/transaction.js'
 import type { Nameservers } from './route/nameservers.js'
 import type { RouteTable } from './route/route-table.js'
+import type { ServerRequests } from './served/server-requests.js'
 
 /** What the producers, consumers and admin of one client share. @internal */
 export interface ClientContext {
@@ -20,12 +20,10 @@ export interface ClientContext {
   readonly zlib: BodyCodec
   /** What runs, and is closed with the client. */
   readonly open: Set<{ close(): Promise<void> }>
-  /** What became of transactions, by producer group. */
-  readonly checks: Map<string, GroupCheck>
+  /** Answers requests that brokers start. */
+  readonly served: ServerRequests
   /** Makes an id for a message to send. */
   nextMessageId(): string
-  /** Calls back when a broker tells that the members of a consumer group have changed. Returns what ends it. */
-  onMembersChanged(group: string, listener: () => void): () => void
 }
 
 /**

@@ -1,26 +1,18 @@
 import type { Credentials, Environment, TlsClient } from '@millrace/core'
-import {
-  loadBodyCodec,
-  MillraceError,
-  type NetAddress,
-  type RemotingCommand,
-  RequestCode,
-  UniqueIds,
-} from '@millrace/core'
+import { loadBodyCodec, MillraceError, type NetAddress, UniqueIds } from '@millrace/core'
 import { nodeEnvironment } from '@millrace/core/node'
 import { Admin } from './admin/admin.js'
 import type { ClientContext } from './client-context.js'
 import { parseNameservers } from './connection/address.js'
 import { ConnectionPool } from './connection/connection-pool.js'
-import type { RemotingConnection } from './connection/remoting-connection.js'
 import { Consumer, type ConsumerOptions } from './consumer/consumer.js'
 import { PullConsumer, type PullConsumerOptions } from './consumer/pull-consumer.js'
 import { type AssignmentListener, Assignments, type AssignmentsOptions } from './membership/assignments.js'
 import { Heartbeats } from './membership/heartbeats.js'
 import { Producer, type ProducerOptions } from './producer/producer.js'
-import { answerCheck, type GroupCheck } from './producer/transaction.js'
 import { Nameservers } from './route/nameservers.js'
 import { RouteTable } from './route/route-table.js'
+import { ServerRequests } from './served/server-requests.js'
 
 export interface ClientOptions {
   /** Name servers: `host:9876`, several with `;` between them, or a list. */
@@ -51,13 +43,11 @@ export class Client {
   /** Topics, groups, offsets and stored messages. */
   readonly admin: Admin
   readonly #context: ClientContext
-  readonly #memberListeners: Map<string, () => void>
   #isClosed = false
 
-  private constructor(context: ClientContext, memberListeners: Map<string, () => void>) {
+  private constructor(context: ClientContext) {
     this.#context = context
     this.admin = new Admin(context)
-    this.#memberListeners = memberListeners
   }
 
   /**
@@ -67,14 +57,8 @@ export class Client {
   static async connect(options: ClientOptions): Promise<Client> {
     const environment = options.environment ?? nodeEnvironment()
     const addresses = parseNameservers(options.nameservers)
-    const memberListeners = new Map<string, () => void>()
-    const checks = new Map<string, GroupCheck>()
-    const onRequest = (request: RemotingCommand, connection: RemotingConnection): undefined => {
-      if (request.code === RequestCode.NOTIFY_CONSUMER_IDS_CHANGED)
-        memberListeners.get(request.extFields['consumerGroup'] ?? '')?.()
-      else if (request.code === RequestCode.CHECK_TRANSACTION_STATE) void answerCheck(request, connection, checks)
-    }
-    const pool = new ConnectionPool(environment, onRequest, {
+    const served = new ServerRequests()
+    const pool = new ConnectionPool(environment, (request, connection) => served.handle(request, connection), {
       credentials: options.credentials,
       tls: tlsOf(options.tls),
     })
@@ -107,14 +91,10 @@ export class Client {
       heartbeats,
       zlib: await loadBodyCodec('zlib'),
       open: new Set(),
-      checks,
+      served,
       nextMessageId: () => ids.next(),
-      onMembersChanged(group, listener) {
-        memberListeners.set(group, listener)
-        return () => memberListeners.delete(group)
-      },
     }
-    return new Client(context, memberListeners)
+    return new Client(context)
   }
 
   /** Name of this client among the members of its groups. */
@@ -166,7 +146,7 @@ export class Client {
     await Promise.all([...this.#context.open].map(part => part.close()))
     this.#context.routes.stop()
     await this.#context.heartbeats.stop()
-    this.#memberListeners.clear()
+    this.#context.served.clear()
     this.#context.pool.close()
   }
 

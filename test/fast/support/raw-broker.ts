@@ -5,6 +5,7 @@ import {
   CommandFlag,
   decodeFrame,
   decodeMessages,
+  type Environment,
   encodeRequest,
   encodeResponse,
   FrameReader,
@@ -189,6 +190,10 @@ export function bodiesOf(answer: RemotingCommand): string[] {
 }
 
 export interface RawBroker {
+  /** Whose network the broker is on. */
+  readonly environment: Environment
+  /** `host:port` of its nameserver. */
+  readonly nameserver: string
   connect(): Promise<RawClient>
   /** Starts anew on what is stored. */
   restart(): Promise<void>
@@ -215,6 +220,10 @@ export async function startRawBroker(
   let service = await start()
   const clients: RawClient[] = []
   return {
+    environment,
+    get nameserver() {
+      return service.addresses.nameserver!
+    },
     async connect() {
       const [host, port] = service.addresses.broker!.split(':')
       const client = new RawClient(await environment.net.connect({ host: host!, port: Number(port) }))

@@ -11,6 +11,8 @@ import {
 } from '../limits.js'
 import { Assignments, type AssignmentsOptions } from '../membership/assignments.js'
 import { subscriptionOf } from '../membership/subscription.js'
+import { servedConsumer } from '../served/served-consumer.js'
+import type { ServedConsumer } from '../served/server-requests.js'
 import type { Delivery, PendingDelivery } from './delivery.js'
 import { memoryOffsetStore, type OffsetStore } from './offset-store.js'
 import { type PullResult, queueKey } from './pull.js'
@@ -67,6 +69,8 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
   readonly #host: ReaderHost
   readonly #reporter: ErrorReporter
   #listed: QueueReader[] = []
+  /** Handles one message out of line; undefined where the application takes them as a stream. */
+  #direct: MessageHandler | undefined
   #handle: ((delivery: PendingDelivery) => void) | undefined
   #concurrency: number
   #batchMax = 1
@@ -120,6 +124,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
    * @throws MillraceError INVALID_ARGUMENT when it runs already, or this client has another member of the group; CLOSED
    */
   run(handler: MessageHandler): Promise<void> {
+    this.#direct ??= handler
     return this.#start(this.#concurrency, 1, delivery => this.#call(delivery, () => handler(delivery.message)))
   }
 
@@ -129,6 +134,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
    */
   runBatch(handler: BatchHandler, options: { readonly max?: number } = {}): Promise<void> {
     const max = options.max ?? 32
+    this.#direct ??= message => handler([message])
     return this.#start(this.#concurrency, max, delivery => this.#call(delivery, () => handler(delivery.messages)))
   }
 
@@ -206,6 +212,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
     signal?.throwIfAborted()
     this.#handle = handle
     this.#context.open.add(this)
+    this.#endings.push(this.#context.served.serve(this.group, this.#served()))
     this.#concurrency = concurrency
     this.#batchMax = batchMax
     const onAbort = (): void => void this.close()
@@ -219,6 +226,21 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
       await this.close()
       throw error
     }
+  }
+
+  #served(): ServedConsumer {
+    return servedConsumer({
+      clock: this.#context.environment.clock,
+      isOrdered: this.#options.isOrdered ?? false,
+      startedAt: this.#context.environment.clock.now(),
+      concurrency: this.#concurrency,
+      nameservers: this.#context.nameservers.addresses,
+      readers: this.#readers,
+      subscriptions: () => this.#assignments.subscriptions,
+      isLocked: queue => this.#locks?.isHeld(queue) ?? false,
+      handler: this.#direct,
+      commit: () => void this.#commitAll().catch(error => this.#report(error)),
+    })
   }
 
   async #close(): Promise<void> {

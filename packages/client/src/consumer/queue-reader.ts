@@ -40,6 +40,8 @@ export class QueueReader {
   readonly #stopping = new AbortController()
   readonly #deduplicate: boolean
   #repeats: Repeats | undefined
+  /** Ends the pull under way. */
+  #pulling = new AbortController()
   #window: OffsetWindow | undefined
   #buffer: Buffered[] = []
   #head = 0
@@ -85,9 +87,24 @@ export class QueueReader {
   /** Stops fetching and drops what no handler has begun. */
   stop(): void {
     this.#stopping.abort()
+    this.#pulling.abort()
     this.#buffer = []
     this.#again = []
     this.#head = 0
+    this.#wakeLoop?.()
+  }
+
+  /** Messages fetched that are not settled. */
+  get unsettledCount(): number {
+    return this.#window?.inFlight ?? 0
+  }
+
+  /** Goes on at `offset`; what was fetched before is dropped, what handlers have begun counts for nothing. */
+  moveTo(offset: number): void {
+    if (this.isStopped || this.#window === undefined) return
+    this.#reset(offset)
+    this.#pulling.abort()
+    this.#pulling = new AbortController()
     this.#wakeLoop?.()
   }
 
@@ -181,8 +198,15 @@ export class QueueReader {
       return
     }
     const window = this.#window as OffsetWindow
-    const result = await this.#host.pull(this.queue, window.nextOffset, window.commitOffset, signal)
-    if (signal.aborted) return
+    let result: PullResult
+    try {
+      result = await this.#host.pull(this.queue, window.nextOffset, window.commitOffset, this.#pulling.signal)
+    } catch (error) {
+      if (window !== this.#window) return
+      throw error
+    }
+    // Stopped, or moved elsewhere meanwhile.
+    if (signal.aborted || window !== this.#window) return
     if (result.status === 'offset-moved') this.#reset(result.nextOffset)
     else this.#accept(window, result)
   }

@@ -94,6 +94,10 @@ export class Assignments {
     return this.#options.group
   }
 
+  get subscriptions(): readonly SubscriptionData[] {
+    return [...this.#subscriptions.values()]
+  }
+
   /** The queues of this member now. */
   get queues(): readonly MessageQueue[] {
     return [...this.#queues.values()]
@@ -115,7 +119,7 @@ export class Assignments {
       )
     this.#isMember = true
     this.#endings = [
-      this.#context.onMembersChanged(group, () => void this.rebalance()),
+      this.#context.served.onMembersChanged(group, () => void this.rebalance()),
       this.#context.routes.onChange(route => {
         if (!this.#isClosed && this.#subscriptions.has(route.topic)) void this.#announceAndRebalance()
       }),

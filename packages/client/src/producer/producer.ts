@@ -8,10 +8,12 @@ import {
 } from '@millrace/core'
 import { mergeMap, type Observable, type OperatorFunction } from 'rxjs'
 import { type ClientContext, requestAddress } from '../client-context.js'
+import type { ReceivedMessage } from '../consumer/received-message.js'
 import { ErrorReporter } from '../error-reporter.js'
 import { REQUEST_TIMEOUT_MS, SEND_RETRIES } from '../limits.js'
 import { type Compressor, type Message, prepareBatch, prepareMessage } from './message.js'
 import { QueueSelector } from './queue-selector.js'
+import { awaitReply, replyTarget, requestProperties } from './request-reply.js'
 import type { SendResult } from './send-result.js'
 import { type Outgoing, Sending, type SendingContext, type SendingOptions, sendRequest } from './sending.js'
 import {
@@ -60,6 +62,8 @@ export class Producer {
   readonly #sending: SendingContext
   readonly #retries: number
   readonly #timeoutMs: number
+  /** Resolves when brokers have heard of this producer; undefined until it matters. */
+  #known: Promise<void> | undefined
   /** Zlib until the chosen codec is loaded. */
   #compressor: Compressor | undefined
 
@@ -73,7 +77,7 @@ export class Producer {
     this.#timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS
     context.heartbeats.addProducer(group)
     if (options.check) {
-      context.checks.set(group, {
+      context.served.checks.set(group, {
         check: options.check,
         reporter: new ErrorReporter(environment.clock, options.onError),
       })
@@ -129,6 +133,63 @@ export class Producer {
     const decision = await execute(sent)
     await endTransaction(this.#context, this.#sending.group, sent, decision)
     return { ...sent, decision }
+  }
+
+  /**
+   * Sends a message and waits for a consumer's reply to it (`reply`). Resolves with the reply.
+   * @throws MillraceError TIMEOUT when none came within `timeoutMs` (default 3,000, from the send on); as `send`
+   */
+  async request(message: Message, options: Pick<SendOptions, 'queue' | 'timeoutMs'> = {}): Promise<ReceivedMessage> {
+    const timeoutMs = options.timeoutMs ?? this.#timeoutMs
+    await this.#beKnown(message.topic)
+    const messageId = this.#context.nextMessageId()
+    const prepared = prepareMessage(message, messageId, this.#compressor)
+    const outgoing = {
+      topic: message.topic,
+      ...prepared,
+      properties: prepared.properties + requestProperties(this.#context, messageId, timeoutMs),
+      isBatch: false,
+      reconsumeTimes: 0,
+    }
+    const sendingOptions = this.#optionsOf(message, { ...options, timeoutMs })
+    return awaitReply(
+      this.#context,
+      messageId,
+      timeoutMs,
+      () =>
+        new Promise((resolve, reject) => new Sending(this.#sending, outgoing, sendingOptions, resolve, reject).start()),
+    )
+  }
+
+  /**
+   * Replies to a message that was sent with `request`. Resolves when the client that waits has the reply.
+   * @throws MillraceError INVALID_ARGUMENT when the message asks for none; RequestError when its sender is not there
+   *   any more; as `send`
+   */
+  reply(request: ReceivedMessage, reply: Omit<Message, 'topic' | 'shardingKey'>): Promise<SendResult> {
+    return new Promise((resolve, reject) => {
+      const { topic, properties } = replyTarget(request)
+      const message = { ...reply, topic }
+      const prepared = prepareMessage(message, this.#context.nextMessageId(), this.#compressor)
+      const outgoing: Outgoing = {
+        topic,
+        ...prepared,
+        properties: prepared.properties + properties,
+        isBatch: false,
+        isReply: true,
+        reconsumeTimes: 0,
+      }
+      // Brokers that the requester's message came through know the requester.
+      const queue = { topic, brokerName: request.queue.brokerName, queueId: 0 }
+      new Sending(this.#sending, outgoing, this.#optionsOf(message, { queue }), resolve, reject).start()
+    })
+  }
+
+  /** Brokers pass replies on to producers whose heartbeat they have. */
+  async #beKnown(topic: string): Promise<void> {
+    await this.#sending.routes.routeForSend(topic)
+    this.#known ??= this.#context.heartbeats.beat()
+    await this.#known
   }
 
   /**

@@ -32,6 +32,8 @@ export interface Outgoing {
   readonly sysFlag: number
   readonly messageId: string
   readonly isBatch: boolean
+  /** A reply to a request message, for the client that waits for it. */
+  readonly isReply?: boolean
   readonly reconsumeTimes: number
 }
 
@@ -223,7 +225,7 @@ export class Sending implements Call {
 /** SEND_MESSAGE_V2 or SEND_BATCH_MESSAGE; the one-letter names are explained in remoting.md §6. */
 export function sendRequest(group: string, outgoing: Outgoing, queue: MessageQueue, bornTimestamp: string): Request {
   return {
-    code: outgoing.isBatch ? RequestCode.SEND_BATCH_MESSAGE : RequestCode.SEND_MESSAGE_V2,
+    code: codeOf(outgoing),
     fields: {
       a: group,
       b: outgoing.topic,
@@ -241,4 +243,9 @@ export function sendRequest(group: string, outgoing: Outgoing, queue: MessageQue
     },
     body: outgoing.body,
   }
+}
+
+function codeOf({ isBatch, isReply }: Outgoing): number {
+  if (isReply) return RequestCode.SEND_REPLY_MESSAGE_V2
+  return isBatch ? RequestCode.SEND_BATCH_MESSAGE : RequestCode.SEND_MESSAGE_V2
 }
