@@ -9,6 +9,7 @@ const TAGS = Buffer.from('TAGS')
 const KEYS = Buffer.from('KEYS')
 const WAIT = Buffer.from('WAIT')
 const DELAY = Buffer.from('DELAY')
+const PGROUP = Buffer.from('PGROUP')
 const POP_CK = Buffer.from('POP_CK')
 const SEQUENCE = Buffer.from('mr.seq')
 const CLUSTER = Buffer.from('CLUSTER')
@@ -53,6 +54,9 @@ export class PropertyScan {
   timerEnd = 0
   /** Delayed or timed, and nothing else is unusual. */
   isDelayed = false
+  /** A half message with its key and its producer group, and nothing else is unusual. */
+  isHalf = false
+  hasProducerGroup = false
   /** Numbered by a pipeline task (`StreamProperty.SEQUENCE`): it may have been stored before. */
   hasSequence = false
   /**
@@ -69,7 +73,7 @@ export function scanProperties(bytes: Uint8Array, start: number, end: number, ou
   out.keysStart = out.keysEnd = 0
   out.delayStart = out.delayEnd = 0
   out.timerKind = TIMER_KIND.none
-  out.isDelayed = false
+  out.isDelayed = out.isHalf = out.hasProducerGroup = false
   out.waitFalse = out.hasCluster = out.hasRegion = out.hasTraceOn = out.hasSequence = false
   out.isUnusual = end > start && bytes[end - 1] !== PAIR_END
   let all = 0
@@ -84,18 +88,25 @@ export function scanProperties(bytes: Uint8Array, start: number, end: number, ou
     // A pair without name, separator or value is dropped by readers; what is stored should then not have it either.
     if (at >= end || bytes[at] !== NAME_END || nameEnd === nameStart) {
       out.isUnusual = true
+      out.isHalf = false
       return
     }
     const valueStart = ++at
     for (; at < end && bytes[at] !== PAIR_END; at++) all |= bytes[at]
     if (at === valueStart) {
       out.isUnusual = true
+      out.isHalf = false
       return
     }
     takeProperty(bytes, nameStart, nameEnd, valueStart, at, out)
     at++
   }
   if (all > 0x7f && !isUtf8(bytes.subarray(start, end))) out.isUnusual = true
+  if (out.isHalf) {
+    const isPlain = !out.isUnusual && out.delayEnd === 0 && out.timerKind === TIMER_KIND.none
+    out.isHalf = isPlain && out.hasProducerGroup && out.uniqueKeyEnd > 0
+    out.isUnusual = true
+  }
   if (out.delayEnd > 0 || out.timerKind !== TIMER_KIND.none) {
     out.isDelayed = !out.isUnusual
     out.isUnusual = true
@@ -138,6 +149,7 @@ function takeProperty(
       return
     case 6:
       if (equalsBytes(bytes, nameStart, nameEnd, POP_CK)) out.isUnusual = true
+      else if (equalsBytes(bytes, nameStart, nameEnd, PGROUP)) out.hasProducerGroup = true
       else if (equalsBytes(bytes, nameStart, nameEnd, SEQUENCE)) out.hasSequence = true
       return
     case 7:
@@ -148,12 +160,18 @@ function takeProperty(
         out.uniqueKeyStart = start
         out.uniqueKeyEnd = end
       } else if (equalsBytes(bytes, nameStart, nameEnd, TRACE_ON)) out.hasTraceOn = true
-      else if (equalsBytes(bytes, nameStart, nameEnd, TRAN_MSG)) out.isUnusual ||= equalsBytes(bytes, start, end, TRUE)
+      else if (equalsBytes(bytes, nameStart, nameEnd, TRAN_MSG)) takeHalfMark(bytes, start, end, out)
       return
     default:
       if (length === 10 && equalsBytes(bytes, nameStart, nameEnd, MSG_REGION)) out.hasRegion = true
       else if (equalsBytes(bytes, nameStart, nameEnd, INNER_MULTI_DISPATCH)) out.isUnusual = true
   }
+}
+
+/** Other spellings of true and false are left to the general path. */
+function takeHalfMark(bytes: Uint8Array, start: number, end: number, out: PropertyScan): void {
+  if (equalsBytes(bytes, start, end, TRUE)) out.isHalf = true
+  else if (!equalsBytes(bytes, start, end, FALSE)) out.isUnusual = true
 }
 
 function takeTimer(

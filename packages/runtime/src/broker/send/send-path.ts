@@ -13,11 +13,12 @@ import {
   type SendReply,
   SendReplyTemplate,
   SendScan,
+  SystemTopic,
   scanSend,
   sendReplyLengthMax,
   writeSendReply,
 } from '@millrace/core'
-import { encodeHost, type LogStore, OUTCOME, RecordInput, type StoredTopic } from '@millrace/storage'
+import { encodeHost, type LogStore, OUTCOME, type QueueTail, RecordInput, type StoredTopic } from '@millrace/storage'
 import type { BrokerConfig } from '../../config/index.js'
 import type { RemotingConnection, Taken } from '../../listener/connection.js'
 import type { BrokerCounters } from '../counters.js'
@@ -56,6 +57,8 @@ interface SendTarget {
   readonly bytes: Buffer
   readonly topic: Topic
   readonly stored: StoredTopic
+  /** What half messages for a queue get added, by queue id. */
+  readonly halfProperties: (Buffer | undefined)[]
 }
 
 /**
@@ -85,6 +88,7 @@ export class SendPath {
   private readonly onePosition = new Float64Array(1)
   private readonly batch = new BatchWalk()
   private readonly numbered = new NumberedBatch()
+  private halfQueue: QueueTail | undefined
   private gated: RemotingConnection[] = []
   private stalled: RemotingConnection[] = []
 
@@ -126,7 +130,6 @@ export class SendPath {
       (topic.perm & WRITABLE) !== 0 &&
       (config.brokerPermission & WRITABLE) !== 0 &&
       scan.queueId < topic.writeQueueNums &&
-      (scan.sysFlag & TRANSACTION_BITS) === 0 &&
       scan.bodyEnd > scan.bodyStart &&
       scan.bodyEnd - scan.bodyStart <= config.maxMessageSize
     )
@@ -136,7 +139,8 @@ export class SendPath {
     const { scan, input } = this
     const { hosts } = this.context(connection)
     input.flag = scan.userFlag
-    input.sysFlag = target.topic.topicFilterType === 'MULTI_TAG' ? scan.sysFlag | 2 : scan.sysFlag
+    const sysFlag = scan.sysFlag & ~TRANSACTION_BITS
+    input.sysFlag = target.topic.topicFilterType === 'MULTI_TAG' ? sysFlag | 2 : sysFlag
     input.bornTimestamp = scan.bornTimestamp
     input.bornHost = hosts.born
     input.storeHost = hosts.store
@@ -155,7 +159,8 @@ export class SendPath {
     const queue = store.queue(target.stored, queueId)
     const outcome = store.appendNow(queue, this.input, this.clock.now())
     if (outcome === OUTCOME.full) return this.stall(connection)
-    const { hasSequence, isDelayed } = store.writer.properties
+    const { hasSequence, isDelayed, isHalf } = store.writer.properties
+    if (outcome === OUTCOME.unusual && isHalf && !hasSequence) return this.takeHalf(connection, target, queueId)
     if (outcome === OUTCOME.unusual && isDelayed && !hasSequence) return this.takeDelayed(connection, target, queueId)
     if (outcome !== OUTCOME.appended) return 'unusual'
     this.counters.put(target.topic, 1, store.writer.sizeBytes)
@@ -187,6 +192,27 @@ export class SendPath {
       this.answer(connection, queueId, store.writer.queueOffset, store.writer.position)
       reply.recallHandle = NO_BYTES
     }
+    return 'taken'
+  }
+
+  /** As it stands, but in the half queue and with its destination in properties. @see halfOf */
+  private takeHalf(connection: RemotingConnection, target: SendTarget, queueId: number): Taken {
+    const { config, input, scan, store } = this
+    if (config.rejectTransactionMessage) return 'unusual'
+    this.halfQueue ??= store.queue(store.topic(SystemTopic.TRANS_HALF), 0)
+    input.addedProperties = target.halfProperties[queueId] ??= Buffer.from(
+      `${this.addedProperties}REAL_TOPIC\u0001${target.topic.name}\u0002REAL_QID\u0001${queueId}\u0002`,
+    )
+    input.acceptsUnusual = true
+    const outcome = store.appendNow(this.halfQueue, input, this.clock.now())
+    input.acceptsUnusual = false
+    input.addedProperties = this.addedProperties
+    if (outcome === OUTCOME.full) return this.stall(connection)
+    if (outcome !== OUTCOME.appended) return 'unusual'
+    this.counters.put(target.topic, 1, store.writer.sizeBytes)
+    store.publishSoon()
+    if ((scan.flag & CommandFlag.ONEWAY) === 0)
+      this.answer(connection, queueId, store.writer.queueOffset, store.writer.position)
     return 'taken'
   }
 
@@ -316,6 +342,7 @@ export class SendPath {
       bytes: Buffer.from(bytes.subarray(topicStart, topicEnd)),
       topic,
       stored: this.store.topic(topic.name),
+      halfProperties: [],
     }
     context.target = target
     return target
