@@ -181,8 +181,8 @@ describe('users and policies as administrators see them', () => {
         {
           policyType: 'Custom',
           entries: [
-            { resource: 'Topic:a*', actions: ['Sub'], sourceIps: [], decision: 'Allow' },
-            { resource: 'Group:g', actions: ['Sub'], sourceIps: [], decision: 'Deny' },
+            { resource: 'Topic:a*', actions: ['Sub'], decision: 'Allow' },
+            { resource: 'Group:g', actions: ['Sub'], decision: 'Deny' },
           ],
         },
       ],

@@ -13,7 +13,10 @@ import type { Action, Need } from './policy.js'
 import { groupOf, isRetryTopic } from './resource.js'
 
 /** What must be allowed before a request is served. Throws a Refusal for a body that cannot be read. */
-type NeedsOf = (command: RemotingCommand, cluster: string) => readonly Need[]
+type NeedsOf = (command: RemotingCommand, cluster: string, topicAt: TopicAt) => readonly Need[]
+
+/** Topic that the message at a position of the log belongs to; undefined when there is none. */
+export type TopicAt = (position: number) => string | undefined
 
 const PUB: readonly Action[] = ['Pub']
 const SUB: readonly Action[] = ['Sub']
@@ -102,8 +105,27 @@ const assignment: NeedsOf = (command, clusterName) => {
   return [group(consumerGroup, SUB), topic(name, SUB)]
 }
 
+/**
+ * Requests that name a message by its position in the log: what counts is the topic that the message is in, whatever
+ * topic the header claims.
+ */
+function byPosition(field: string, actions: readonly Action[], otherwise: NeedsOf): NeedsOf {
+  return (command, clusterName, topicAt) => {
+    const position = Number(command.extFields[field])
+    const name = Number.isSafeInteger(position) && position >= 0 ? topicAt(position) : undefined
+    return name === undefined ? otherwise(command, clusterName, topicAt) : [topic(name, actions)]
+  }
+}
+
 /** Old clients name no topic: what they end was sent by somebody who might. */
-const endTransaction: NeedsOf = ({ extFields }) => (extFields['topic'] ? [topic(extFields['topic'], PUB)] : [])
+const endTransaction = byPosition('commitLogOffset', PUB, ({ extFields }) =>
+  extFields['topic'] ? [topic(extFields['topic'], PUB)] : [],
+)
+
+const sendBack: NeedsOf = (command, clusterName, topicAt) => [
+  ...byFields(SUB, 'Group:group')(command, clusterName, topicAt),
+  ...byPosition('offset', SUB, nothing)(command, clusterName, topicAt),
+]
 
 /** Leaving as a producer needs nothing. */
 const unregister: NeedsOf = ({ extFields }) =>
@@ -135,7 +157,7 @@ const NEEDS: ReadonlyMap<number, NeedsOf> = new Map<number, NeedsOf>([
   [R.POLLING_INFO, consuming(SUB_OR_GET)],
   [R.BATCH_ACK_MESSAGE, batchAck],
   [R.QUERY_ASSIGNMENT, assignment],
-  [R.CONSUMER_SEND_MSG_BACK, byFields(SUB, 'Group:group', 'Topic:originTopic')],
+  [R.CONSUMER_SEND_MSG_BACK, sendBack],
   [R.QUERY_CONSUMER_OFFSET, consuming(SUB_OR_GET)],
   [R.UPDATE_CONSUMER_OFFSET, consuming(SUB_OR_UPDATE)],
   [R.GET_CONSUMER_LIST_BY_GROUP, byFields(SUB_OR_GET, 'Group:consumerGroup')],
@@ -147,7 +169,7 @@ const NEEDS: ReadonlyMap<number, NeedsOf> = new Map<number, NeedsOf>([
 
   [R.GET_ROUTEINFO_BY_TOPIC, byFields(ROUTE, 'Topic:topic')],
   [R.QUERY_MESSAGE, byFields(SUB_OR_GET, 'Topic:topic')],
-  [R.VIEW_MESSAGE_BY_ID, byFields(GET, 'Topic:topic')],
+  [R.VIEW_MESSAGE_BY_ID, byPosition('offset', SUB_OR_GET, byFields(GET, 'Topic:topic'))],
   [R.SEARCH_OFFSET_BY_TIMESTAMP, byFields(SUB_OR_GET, 'Topic:topic')],
   [R.GET_MAX_OFFSET, byFields(SUB_OR_GET, 'Topic:topic')],
   [R.GET_MIN_OFFSET, byFields(SUB_OR_GET, 'Topic:topic')],
@@ -231,6 +253,6 @@ const ADMINISTRATION = inCluster(UPDATE)
  * What a request does, to what: all of it must be allowed.
  * @throws Refusal when its body cannot be read
  */
-export function needsOf(command: RemotingCommand, clusterName: string): readonly Need[] {
-  return (NEEDS.get(command.code) ?? ADMINISTRATION)(command, clusterName)
+export function needsOf(command: RemotingCommand, clusterName: string, topicAt: TopicAt): readonly Need[] {
+  return (NEEDS.get(command.code) ?? ADMINISTRATION)(command, clusterName, topicAt)
 }

@@ -4,7 +4,7 @@ import type { Peer, Reply } from '../listener/peer.js'
 import { addressText } from '../requests/address.js'
 import { failureReply, Refusal } from '../requests/answer.js'
 import type { Account, Accounts } from './account.js'
-import { needsOf } from './needs.js'
+import { needsOf, type TopicAt } from './needs.js'
 import { refusalOf } from './policy.js'
 import type { AddressMatch } from './source-address.js'
 
@@ -18,6 +18,7 @@ export interface GuardOptions {
   readonly withoutAuthentication: ReadonlySet<number>
   /** Request codes that every user may send. */
   readonly withoutAuthorization: ReadonlySet<number>
+  readonly topicAt: TopicAt
   /** Addresses from which everything is allowed (ACL 1.0). */
   readonly trusts: AddressMatch
 }
@@ -75,7 +76,7 @@ export class RequestGuard {
       options.withoutAuthorization.has(command.code)
     )
       return
-    for (const need of needsOf(command, options.clusterName)) {
+    for (const need of needsOf(command, options.clusterName, options.topicAt)) {
       const reason = refusalOf(account.rules, need, host)
       if (reason !== undefined) {
         const source = addressText({ host, port: 0 }).replace(/:0$/, '')

@@ -7,6 +7,7 @@ import { type Handler, handlerOf, Refusal } from '../requests/answer.js'
 import type { Accounts } from './account.js'
 import { innerCredentials } from './credentials.js'
 import { readWhole, watchFiles } from './file-watch.js'
+import type { TopicAt } from './needs.js'
 import { secretBoxIn } from './node-secret-box.js'
 import { type PlainAcl, plainAccounts, readPlainAcl } from './plain-acl.js'
 import { RequestGuard } from './request-guard.js'
@@ -21,6 +22,7 @@ export interface SecurityOptions {
   readonly environment: Environment
   readonly system: ActorSystem
   readonly metadata: MetadataStore
+  readonly topicAt: TopicAt
   /** Hears of a change in a file that could not be taken over: what was read before goes on. */
   readonly onProblem: (error: MillraceError) => void
 }
@@ -49,6 +51,7 @@ export async function openSecurity(options: SecurityOptions): Promise<Security> 
     ...codesOf(config),
     accounts: { find: name => accounts.find(name) },
     clusterName: options.clusterName,
+    topicAt: options.topicAt,
     authorizes: true,
     trusts: host => acl.trusts(host),
   })
@@ -91,6 +94,7 @@ async function openUsers(options: SecurityOptions): Promise<Security> {
     ...codesOf(config),
     accounts: users satisfies Accounts,
     clusterName: options.clusterName,
+    topicAt: options.topicAt,
     authorizes: config.authorizationEnabled,
     trusts: () => false,
   })

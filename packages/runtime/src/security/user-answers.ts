@@ -11,7 +11,7 @@ import type { RemotingRequest, Reply } from '../listener/peer.js'
 import { type Answer, DONE, jsonReply, Refusal } from '../requests/answer.js'
 import { asJson, bodyOf } from '../requests/body.js'
 import { optionalTextField } from '../requests/fields.js'
-import { checkEntry, type Policy, policyTypeOf } from './policy.js'
+import { checkEntry, type Policy, type PolicyEntry, policyTypeOf } from './policy.js'
 import { formatResource, parseResource } from './resource.js'
 import type { UserChange, UserDirectory, UserRecord } from './user-directory.js'
 
@@ -157,7 +157,13 @@ function userInfo(username: string, { userType, userStatus }: UserRecord): JsonI
 }
 
 function aclInfo(name: string, policies: readonly Policy[]): JsonInput {
-  return { subject: `User:${name}`, policies: policies.map(policy => asJson(policy)) }
+  // As the official broker: no member where there are no addresses.
+  const entryInfo = ({ sourceIps, ...entry }: PolicyEntry) =>
+    asJson(sourceIps.length > 0 ? { ...entry, sourceIps } : entry)
+  return {
+    subject: `User:${name}`,
+    policies: policies.map(({ entries, policyType }) => ({ policyType, entries: entries.map(entryInfo) })),
+  }
 }
 
 function usernameOf(command: RemotingCommand): string {

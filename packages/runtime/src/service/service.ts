@@ -12,6 +12,7 @@ import { metricsPage } from '../metrics/metrics-page.js'
 import { commonLabels, serviceMetrics } from '../metrics/service-metrics.js'
 import { openSecurity } from '../security/security.js'
 import { openTls } from '../security/tls.js'
+import { topicAtIn } from '../security/topic-at.js'
 import { DataPath } from './data-path.js'
 import { TOKEN } from './tokens.js'
 
@@ -120,6 +121,7 @@ async function start(
     environment,
     system,
     metadata,
+    topicAt: topicAtIn(dataPath?.store),
     onProblem,
   })
   cleanups.push(() => security.close())
