@@ -52,6 +52,9 @@ export interface TestStore<V> {
   fetch(key: Key, from: number, to: number): { readonly start: number; readonly value: V }[]
 }
 
+/** Steps of promises without an answer after which none is expected. */
+const SETTLE_TURNS = 200
+
 interface Task {
   program: TaskProgram
   readonly state: MemoryState
@@ -148,11 +151,10 @@ export class PipelineDriver {
     }
   }
 
-  /** Lets promises that operators wait for answer, until none is left that answers without time moving on. */
+  /** Lets promises that operators wait for answer: all that need neither time nor the outside. */
   async settle(): Promise<void> {
-    for (let quietTurns = 0; quietTurns < 3; ) {
+    for (let quietTurns = 0; quietTurns < SETTLE_TURNS; ) {
       const before = this.#progress()
-      await new Promise<void>(resolve => queueMicrotask(resolve))
       await Promise.resolve()
       for (const task of this.#tasks) this.#finishStep(task, () => task.program.tick(this.#outputsMax))
       this.#run()
