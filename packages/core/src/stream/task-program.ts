@@ -86,6 +86,8 @@ const OUTBOX_END = Buffer.from('o\x01')
 const SEQUENCES_PER_MS = 1_000
 /** 2020-01-01: counted from it, sequences keep to the 15 digits that brokers read until 2051. */
 const SEQUENCES_BEGIN_MS = 1_577_836_800_000
+/** Records between two looks at how much the stores hold. */
+const STORE_CHECK_EVERY = 16
 /** More than any task has outputs between two commits. */
 const SEQUENCE_GAP = 1_000_000
 
@@ -136,6 +138,9 @@ export class TaskProgram {
   readonly #hasOutbox: boolean
   /** Per key-by topic and queue, the watermark that its reader knows of. */
   readonly #announced = new Map<string, number[]>()
+  /** The topic that the last output went to, and its queues. */
+  #lastTopic = ''
+  #lastQueues = 0
   /** Changes that the next commit takes along. */
   #extra: StateChange[] = []
   #outputs: OutputRecord[] = []
@@ -233,31 +238,31 @@ export class TaskProgram {
     const input = this.inputs[place]!
     const push = this.#pushes[place]!
     const context = this.#context
-    for (let i = from; i < records.length; i++) {
-      if (this.#isFull || this.isBusy) return i
+    const { wallClock } = this.#options
+    const isTimed = this.#fused.timed.length > 0
+    this.#hasProgress = true
+    let i = from
+    for (; i < records.length; i++) {
+      // How much the stores hold is looked at now and then: a few records more do no harm.
+      if (this.#outputs.length >= outputsMax || ((i - from) % STORE_CHECK_EVERY === 0 && this.isCommitDue)) break
+      if (this.#waiting.length > 0 && this.isBusy) break
       const record = records[i]!
-      assert(input.offset === undefined || record.offset >= input.offset, 'records come in order', { task: this.name })
-      const what = input.read(record, now, this.#options.wallClock)
-      if ((input.hasMoved || this.#isBehind) && !this.#advance()) return i
-      switch (what) {
-        case 'record':
-          context.timestamp = input.timestamp
-          context.key = input.key
-          push(input.value)
-          input.accept()
-          break
-        case 'duplicate':
-          this.counters.duplicates++
-          break
-        case 'unreadable':
-          this.#unreadable(input, record)
-          break
-      }
-      this.counters.recordsIn++
-      input.offset = record.offset + 1
-      this.#hasProgress = true
+      const { offset } = record
+      if (input.offset !== undefined && offset < input.offset) this.#disordered(input, offset)
+      const what = input.read(record, now, wallClock)
+      if ((this.#isBehind || (isTimed && input.hasMoved)) && !this.#advance()) break
+      if (what === 'record') {
+        context.timestamp = input.timestamp
+        context.key = input.key
+        push(input.value)
+        input.accept()
+      } else if (what === 'duplicate') this.counters.duplicates++
+      else if (what === 'unreadable') this.#unreadable(input, record)
+      input.offset = offset + 1
     }
-    return records.length
+    this.counters.recordsIn += i - from
+    if (!isTimed && input.hasMoved) this.#advance()
+    return i
   }
 
   /**
@@ -377,6 +382,10 @@ export class TaskProgram {
     for (const cleanup of this.#cleanups) cleanup()
   }
 
+  #disordered(input: TaskInput, offset: number): void {
+    assert(false, 'records come in order', { task: this.name, offset, expected: input.offset })
+  }
+
   get #isFull(): boolean {
     return this.#outputs.length >= this.#outputsMax || this.isCommitDue
   }
@@ -409,6 +418,8 @@ export class TaskProgram {
 
   /** Event time of a stage input; infinite while it has stepped aside and others have not. */
   #watermarkOf(id: string): number {
+    const [only] = this.inputs
+    if (this.inputs.length === 1 && only !== undefined) return only.watermark
     let least = Number.POSITIVE_INFINITY
     let furthest = Number.NEGATIVE_INFINITY
     let isAnyActive = false
@@ -557,7 +568,7 @@ export class TaskProgram {
   }
 
   #output(topic: Topic<unknown>, value: unknown, key: Key | undefined, deliverAt: number | undefined): void {
-    const queueCount = this.#options.queueCount(topic.name)
+    const queueCount = this.#queuesOf(topic.name)
     let queue = 0
     if (queueCount > 1) queue = key === undefined ? this.#options.queue % queueCount : queueOfKey(key, queueCount)
     let body: Uint8Array
@@ -576,6 +587,13 @@ export class TaskProgram {
       sequence: ++this.#sequence,
     })
     this.counters.recordsOut++
+  }
+
+  #queuesOf(topic: string): number {
+    if (topic === this.#lastTopic) return this.#lastQueues
+    this.#lastTopic = topic
+    this.#lastQueues = this.#options.queueCount(topic)
+    return this.#lastQueues
   }
 
   /** Deletes the state of an operator that is gone. */

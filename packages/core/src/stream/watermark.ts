@@ -36,7 +36,11 @@ export class WatermarkTracker {
     this.#isIdle[input] = false
     if (watermark <= before) return
     this.#inputs[input] = watermark
-    if (before <= this.#watermark || this.#inputs.length === 1) this.#update()
+    if (this.#inputs.length === 1) {
+      if (watermark > this.#watermark) this.#watermark = watermark
+      return
+    }
+    if (before <= this.#watermark) this.#update()
   }
 
   setIdle(input: number): void {
