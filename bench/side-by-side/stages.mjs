@@ -7,6 +7,7 @@ import { filteredPull } from './filter-stage.mjs'
 import { cpuMicros, load, newTopic } from './load.mjs'
 import { coldConsumer, topicTrickle } from './operations-stages.mjs'
 import { rmqload, sleep } from './tools.mjs'
+import { transactionalSends } from './transaction-stage.mjs'
 
 /**
  * @typedef {Record<string, number>} Figures Named by METRICS in report.mjs.
@@ -279,6 +280,7 @@ export const stages = [
   ),
   drain,
   filteredPull,
+  transactionalSends,
   ...delayStages,
   endToEnd(1_000),
   endToEnd(10_000),
