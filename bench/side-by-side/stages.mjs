@@ -6,6 +6,7 @@ import { delayStages } from './delay-stages.mjs'
 import { filteredPull } from './filter-stage.mjs'
 import { cpuMicros, load, newTopic } from './load.mjs'
 import { coldConsumer, topicTrickle } from './operations-stages.mjs'
+import { popStages } from './pop-stage.mjs'
 import { rmqload, sleep } from './tools.mjs'
 import { transactionalSends } from './transaction-stage.mjs'
 
@@ -282,6 +283,7 @@ export const stages = [
   filteredPull,
   transactionalSends,
   ...delayStages,
+  ...popStages,
   endToEnd(1_000),
   endToEnd(10_000),
   sending(
