@@ -6,6 +6,7 @@ import type { ClientContext } from './client-context.js'
 import { parseNameservers } from './connection/address.js'
 import { ConnectionPool } from './connection/connection-pool.js'
 import { Consumer, type ConsumerOptions } from './consumer/consumer.js'
+import { PopConsumer, type PopConsumerOptions } from './consumer/pop-consumer.js'
 import { PullConsumer, type PullConsumerOptions } from './consumer/pull-consumer.js'
 import { type AssignmentListener, Assignments, type AssignmentsOptions } from './membership/assignments.js'
 import { Heartbeats } from './membership/heartbeats.js'
@@ -121,6 +122,12 @@ export class Client {
   pullConsumer(options: PullConsumerOptions): PullConsumer {
     this.#refuseWhenClosed()
     return new PullConsumer(this.#context, options)
+  }
+
+  /** A consumer that takes messages from any queue and settles each by itself. @throws MillraceError INVALID_ARGUMENT */
+  popConsumer(options: PopConsumerOptions): PopConsumer {
+    this.#refuseWhenClosed()
+    return new PopConsumer(this.#context, options)
   }
 
   /**

@@ -22,6 +22,10 @@ export const PULL_GRACE_MS = 15_000
 export const PULL_RETRY_PAUSE_MS = 1_000
 /** Messages of one pull. Brokers give at most 32 by default. */
 export const PULL_MESSAGES_MAX = 32
+/** How long popped messages stay invisible to the rest of their group. */
+export const POP_INVISIBLE_MS = 60_000
+/** How long a pop waits for one broker when a topic has several. Ours: official clients pop from each on its own. */
+export const POP_SHARED_POLL_MS = 1_000
 /** Messages of one queue fetched ahead of the handler; past it the queue is not pulled. */
 export const PREFETCH_MESSAGES = 256
 /** Body bytes of one queue fetched ahead of the handler; past it the queue is not pulled. */

@@ -1,26 +1,23 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Client } from '@millrace/client'
 import {
   decodeFrame,
-  decodeMessages,
   type Environment,
   encodeRequest,
   FrameReader,
-  formatExtraInfo,
   formatProperties,
   memoryNet,
   type NetConnection,
-  parseOffsetInfo,
-  parseProperties,
   type RemotingCommand,
   RequestCode,
   type Serialization,
-  type StoredMessage,
 } from '@millrace/core'
 import { nodeEnvironment } from '@millrace/core/node'
 import { type Service, startService } from '@millrace/runtime'
 import { loadConfig } from '@millrace/runtime/config'
+import { handleFields, type Popped, readPopped } from '../../faults/popped.js'
 
 export interface PopOptions {
   readonly queueId?: number
@@ -34,14 +31,6 @@ export interface PopOptions {
   readonly attemptId?: string
   readonly bornTime?: number
   readonly serialization?: Serialization
-}
-
-/** A message as a consumer has it, with its handle. */
-export interface Popped {
-  readonly message: StoredMessage
-  readonly text: string
-  readonly handle: string
-  readonly properties: Readonly<Record<string, string>>
 }
 
 /** A broker of its own whose wall clock stands still but for `pass`, and one raw connection to it. */
@@ -101,6 +90,11 @@ export class PopBroker {
   /** Time passes for the broker. */
   pass(durationMs: number): void {
     this.nowMs += durationMs
+  }
+
+  /** A client of ours. */
+  client(): Promise<Client> {
+    return Client.connect({ nameservers: this.service.addresses.nameserver!, environment: this.environment })
   }
 
   async restart(): Promise<void> {
@@ -189,7 +183,7 @@ export class PopBroker {
 
   /** Messages of a pop that found some, or none when it found none. */
   async pop(group: string, topic: string, options: PopOptions = {}): Promise<Popped[]> {
-    return popped(await this.popRaw(group, topic, options))
+    return readPopped(await this.popRaw(group, topic, options))
   }
 
   /** Pops until messages come: revival takes a moment of real time. */
@@ -201,58 +195,16 @@ export class PopBroker {
     throw new Error(`nothing came to ${group} from ${topic}`)
   }
 
-  ack(group: string, { handle, message }: Popped): Promise<RemotingCommand> {
-    return this.ask(RequestCode.ACK_MESSAGE, this.named(group, handle, message))
+  ack(group: string, popped: Popped): Promise<RemotingCommand> {
+    return this.ask(RequestCode.ACK_MESSAGE, handleFields(group, popped))
   }
 
-  change(group: string, { handle, message }: Popped, invisibleTime: number): Promise<RemotingCommand> {
-    return this.ask(RequestCode.CHANGE_MESSAGE_INVISIBLETIME, { ...this.named(group, handle, message), invisibleTime })
-  }
-
-  /** Fields that name one popped message; the topic is the one it is stored in. */
-  named(group: string, handle: string, { queueOffset, topic }: StoredMessage): Record<string, string | number> {
-    const parts = handle.split(' ')
-    const real = parts[4] === '0' ? topic : `%RETRY%${group}${parts[4] === '1' ? '_' : '+'}${topic}`
-    return { consumerGroup: group, topic: real, queueId: parts[6]!, extraInfo: handle, offset: queueOffset }
+  change(group: string, popped: Popped, invisibleTime: number): Promise<RemotingCommand> {
+    return this.ask(RequestCode.CHANGE_MESSAGE_INVISIBLETIME, { ...handleFields(group, popped), invisibleTime })
   }
 
   async committed(group: string, topic: string, queueId = 0): Promise<number> {
     const answer = await this.ask(RequestCode.QUERY_CONSUMER_OFFSET, { consumerGroup: group, topic, queueId })
     return Number(answer.extFields['offset'])
   }
-}
-
-/** Does what clients do: builds the handle of each message from the header. */
-export function popped(answer: RemotingCommand): Popped[] {
-  if (answer.code === 210) return []
-  if (answer.code !== 0) throw new Error(`pop was answered ${answer.code}: ${answer.remark}`)
-  const decoded = decodeMessages(answer.body ?? Buffer.alloc(0))
-  if (!decoded.ok) throw new Error(decoded.reason)
-  const { invisibleTime, msgOffsetInfo, popTime, reviveQid, startOffsetInfo } = answer.extFields
-  const starts = parseOffsetInfo(startOffsetInfo ?? '')!
-  const offsets = parseOffsetInfo(msgOffsetInfo ?? '')!
-  return decoded.messages.map(message => {
-    const properties = parseProperties(message.properties)
-    const flag = properties['POP_CK']?.split(' ')[4] ?? '0'
-    const isMine = (entry: { retryFlag: string; queue: string }): boolean =>
-      entry.retryFlag === flag && entry.queue === String(message.queueId)
-    if (!offsets.find(isMine)?.offsets.includes(message.queueOffset)) throw new Error('msgOffsetInfo leaves one out')
-    const handle =
-      properties['POP_CK'] ??
-      formatExtraInfo({
-        checkpointOffset: starts.find(isMine)!.offsets[0]!,
-        popTime: Number(popTime),
-        invisibleTime: Number(invisibleTime),
-        reviveQueueId: Number(reviveQid),
-        retryFlag: flag,
-        brokerName: 'broker-a',
-        queueId: message.queueId,
-        queueOffset: message.queueOffset,
-      })
-    return { message, text: message.body.toString(), handle, properties }
-  })
-}
-
-export function texts(found: readonly Popped[]): string[] {
-  return found.map(({ text }) => text)
 }

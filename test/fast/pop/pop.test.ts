@@ -1,6 +1,7 @@
 import { formatExtraInfo, parseExtraInfo, RequestCode } from '@millrace/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PopBroker, popped, texts } from './pop-broker.js'
+import { handleFields, readPopped, texts } from '../../faults/popped.js'
+import { PopBroker } from './pop-broker.js'
 
 let broker: PopBroker
 
@@ -25,7 +26,7 @@ describe.each(['JSON', 'ROCKETMQ'] as const)('a pop with %s headers', serializat
       msgOffsetInfo: '0 0 0,1',
     })
     expect(answer.extFields['popTime']).toBe(String(broker.now))
-    expect(texts(popped(answer))).toEqual(['a', 'b'])
+    expect(texts(readPopped(answer))).toEqual(['a', 'b'])
     expect(texts(await broker.pop('g', topic, { serialization }))).toEqual(['c'])
     expect((await broker.popRaw('g', topic, { serialization })).code).toBe(210)
     // Another group has its own.
@@ -265,9 +266,9 @@ describe('a pop in order', () => {
     expect(await broker.pop('g', topic, { order })).toEqual([])
     broker.pass(1_500)
     const answer = await broker.popRaw('g', topic, { order, invisibleMs: 1_000 })
-    expect(texts(popped(answer))).toEqual(['a', 'c'])
+    expect(texts(readPopped(answer))).toEqual(['a', 'c'])
     expect(answer.extFields['orderCountInfo']).toBe('0 qo0%0 1;0 qo0%2 1;0 0 1')
-    for (const each of popped(answer)) await broker.ack('g', each)
+    for (const each of readPopped(answer)) await broker.ack('g', each)
     expect(await broker.committed('g', topic)).toBe(3)
   })
 
@@ -307,7 +308,7 @@ describe('requests that make no sense', () => {
     expect((await broker.popRaw('g', topic, { queueId: 1 })).code).toBe(29)
     expect((await broker.popRaw('bad group!', topic)).code).toBe(26)
     const [a] = await broker.pop('g', topic)
-    const named = broker.named('g', a!.handle, a!.message)
+    const named = handleFields('g', a!)
     const ack = (fields: Record<string, string | number>) =>
       broker.ask(RequestCode.ACK_MESSAGE, { ...named, ...fields })
     expect((await ack({ topic: 'nowhere' })).code).toBe(17)
