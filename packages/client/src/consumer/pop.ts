@@ -95,7 +95,7 @@ async function poppedOf(what: string, answer: RemotingCommand, request: BrokerPo
       const given = parseExtraInfo(message.properties['POP_CK'] ?? '')
       const retryFlag = given?.retryFlag ?? '0'
       const handle = given ?? {
-        checkpointOffset: valueOf(starts, retryFlag, String(queueId)) ?? message.queueOffset,
+        checkpointOffset: numberOf(starts, retryFlag, String(queueId)) ?? message.queueOffset,
         popTime: Number(extFields['popTime']),
         invisibleTime: Number(extFields['invisibleTime']),
         reviveQueueId: Number(extFields['reviveQid']),
@@ -105,12 +105,13 @@ async function poppedOf(what: string, answer: RemotingCommand, request: BrokerPo
         queueOffset: message.queueOffset,
       }
       const count =
-        valueOf(counts, retryFlag, `qo${queueId}%${message.queueOffset}`) ?? valueOf(counts, retryFlag, String(queueId))
+        numberOf(counts, retryFlag, `qo${queueId}%${message.queueOffset}`) ??
+        numberOf(counts, retryFlag, String(queueId))
       return { message, handle, reconsumeTimes: count ?? message.reconsumeTimes }
     })
 }
 
-function valueOf(entries: readonly OffsetInfo[], retryFlag: string, queue: string): number | undefined {
+function numberOf(entries: readonly OffsetInfo[], retryFlag: string, queue: string): number | undefined {
   return entries.find(entry => entry.retryFlag === retryFlag && entry.queue === queue)?.offsets[0]
 }
 
