@@ -210,6 +210,8 @@ export class SendPath {
     if (outcome === OUTCOME.full) return this.stall(connection)
     if (outcome !== OUTCOME.appended) return 'unusual'
     this.counters.put(target.topic, 1, store.writer.sizeBytes)
+    const kept = this.topics.find(SystemTopic.TRANS_HALF)
+    if (kept !== undefined) this.counters.kept(kept, store.writer.sizeBytes)
     store.publishSoon()
     if ((scan.flag & CommandFlag.ONEWAY) === 0)
       this.answer(connection, queueId, store.writer.queueOffset, store.writer.position)
