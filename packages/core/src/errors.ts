@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'DISK_FULL'
   | 'DISK_FAILED'
   | 'TOPOLOGY_CHANGED'
+  | 'STATE_MISSING'
 
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set([
   'NETWORK',

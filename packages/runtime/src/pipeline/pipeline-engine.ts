@@ -25,7 +25,7 @@ export interface EngineOptions {
   readonly commitIntervalMs: number
   readonly inFlightMax: number
   readonly cacheEntriesMax: number
-  readonly startAt: 'first' | 'last' | number
+  readonly startAt: 'first' | 'last' | number | undefined
   readonly guarantee: Guarantee
   /** Lets operators with state come and go by name. */
   readonly migrate: boolean

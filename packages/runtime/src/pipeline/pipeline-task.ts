@@ -34,7 +34,8 @@ export interface PipelineTaskOptions {
   /** Records read and not processed, plus outputs not acknowledged. */
   readonly inFlightMax: number
   readonly cacheEntriesMax: number
-  readonly startAt: 'first' | 'last' | number
+  /** Undefined: with what is stored, but not anew behind another process. */
+  readonly startAt: 'first' | 'last' | number | undefined
   /** Kept up to date by the task, read by anybody. */
   readonly status: TaskStatus
   /** The task runs, and its stores can be read. Told again after each restart. */
@@ -170,18 +171,37 @@ class PipelineTask {
     } catch (error) {
       return () => this.#refuse(error as Error)
     }
+    const missing = await this.#stateElsewhere(program)
+    if (missing !== undefined) return () => this.#refuse(missing)
     for (const [place, input] of program.inputs.entries()) {
       if (input.offset !== undefined) continue
       const queue = { topic: input.input.topic, queue: input.queue }
       // What lies in a repartition topic was made for state that is gone; a table is all that its topic holds.
       const isRepartition = input.input.from.kind === 'repartition'
-      const position = input.isGlobal ? 'first' : isRepartition ? 'last' : startAt
+      const position = input.isGlobal ? 'first' : isRepartition ? 'last' : (startAt ?? 'first')
       const reported = program.isStateful ? undefined : await reader.reported(queue)
       program.startAt(place, reported ?? (await reader.offsetAt(queue, position)))
     }
     await state.commit(program.cut().changes)
     program.settle()
     return () => this.#start(program)
+  }
+
+  /** State stays where it was made: a task that begins without it, where its group has come further, would count everything again. */
+  async #stateElsewhere(program: TaskProgram): Promise<MillraceError | undefined> {
+    const { reader, startAt } = this.#options
+    if (!program.isStateful || startAt !== undefined) return undefined
+    for (const input of program.inputs) {
+      if (input.offset !== undefined || input.isGlobal) continue
+      const reported = await reader.reported({ topic: input.input.topic, queue: input.queue })
+      if (reported === undefined || reported === 0) continue
+      return new MillraceError(
+        'STATE_MISSING',
+        `task "${program.name}" has no state here, but its pipeline has processed ${input.name} up to ${reported}: ` +
+          'run it where its state directory is, or copy that, or begin anew with startAt',
+      )
+    }
+    return undefined
   }
 
   #makeProgram(state: StateBackend): TaskProgram {

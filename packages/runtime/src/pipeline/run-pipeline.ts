@@ -25,7 +25,8 @@ export interface PipelineOptions {
   readonly cacheEntriesMax?: number
   /**
    * Where to begin in queues without state: with what is stored, with what comes, or with what was stored at a time (milliseconds since the
-   * epoch) or later. Default `first`.
+   * epoch) or later. Without it a pipeline begins with what is stored, unless its group has come further with state that is not here: that
+   * is refused, where `startAt` begins anew.
    */
   readonly startAt?: 'first' | 'last' | number
   /**
@@ -49,7 +50,7 @@ const QUEUES_OF_NEW_TOPICS = 4
  * state directory ended, however it ended. Resolves when its tasks run.
  *
  * Each input has its effect on state once; outputs are tagged (`StreamProperty`) so that readers can tell and drop duplicates.
- * @throws MillraceError TOPOLOGY_CHANGED when the state was made by another shape of the pipeline; STORE_LOCKED when
+ * @throws MillraceError TOPOLOGY_CHANGED when the state was made by another shape of the pipeline; STATE_MISSING; STORE_LOCKED when
  *   another process runs on the state; INVALID_ARGUMENT; and what the client throws.
  */
 export async function runPipeline(pipeline: Pipeline, options: PipelineOptions): Promise<RunningPipeline> {
@@ -58,7 +59,7 @@ export async function runPipeline(pipeline: Pipeline, options: PipelineOptions):
     commitIntervalMs: Math.max(1, durationMs(options.commitInterval ?? COMMIT_INTERVAL_MS)),
     inFlightMax: positive('inFlightMax', options.inFlightMax ?? IN_FLIGHT_MAX),
     cacheEntriesMax: positive('cacheEntriesMax', options.cacheEntriesMax ?? CACHE_ENTRIES_MAX),
-    startAt: options.startAt ?? 'first',
+    startAt: options.startAt,
     guarantee: options.guarantee ?? 'exactly-once',
     migrate: options.migrate ?? false,
     queuesOfNewTopics: positive('queuesOfNewTopics', options.queuesOfNewTopics ?? QUEUES_OF_NEW_TOPICS),

@@ -45,7 +45,7 @@ const OPTIONS: EngineOptions = {
   commitIntervalMs: 100,
   inFlightMax: 64,
   cacheEntriesMax: 100,
-  startAt: 'first',
+  startAt: undefined,
   guarantee: 'exactly-once',
   migrate: false,
   queuesOfNewTopics: 2,
@@ -240,6 +240,56 @@ describe('the engine', () => {
     await watch(10_000)
     expect(most).toBe(inFlightMax)
     expect(w.topics.read(copies).map(({ value }) => value.value)).toEqual(Array.from({ length: 1_000 }, (_, i) => i))
+    await w.sim.runUntilSettled(engine.stop())
+  })
+
+  it('does not begin anew behind another process that has the state, unless asked', async () => {
+    const w = world()
+    w.topics.create('readings', 1)
+    w.topics.put(readings, { sensor: 'a', at: 1, value: 1 })
+    const first = engineOf(bySensor, w)
+    await w.sim.runUntilSettled(first.engine.start())
+    await w.sim.run(w.sim.clock.now() + 1_000)
+    await w.sim.runUntilSettled(first.engine.stop())
+    w.states.clear()
+    const second = engineOf(bySensor, w)
+    const refused = expect(second.engine.start()).rejects.toMatchObject({ code: 'STATE_MISSING' })
+    await w.sim.run(w.sim.clock.now() + 1_000)
+    await refused
+    const third = engineOf(bySensor, w, { startAt: 'first' })
+    await w.sim.runUntilSettled(third.engine.start())
+    await w.sim.runUntilSettled(third.engine.stop())
+  })
+
+  it('answers queries from its stores, and calls what answers later', async () => {
+    const people = topic('people', { value: json<{ id: string; n: number }>(), key: person => person.id })
+    const asked = pipeline('asked', source => [
+      source(readings)
+        .mapAsync(async reading => ({ id: reading.sensor, n: reading.value }))
+        .to(people),
+      source(readings)
+        .keyBy(reading => reading.sensor)
+        .count({ name: 'counts' }),
+    ])
+    const w = world()
+    w.topics.create('readings', 1)
+    const { engine } = engineOf(asked, w)
+    await w.sim.runUntilSettled(engine.start())
+    for (const sensor of ['a', 'b', 'a']) w.topics.put(readings, { sensor, at: 1, value: 5 })
+    await w.sim.run(w.sim.clock.now() + 2_000)
+    const counts = engine.store<number>('counts')
+    expect([counts.get('a'), counts.get('b'), counts.get('c')]).toEqual([2, 1, undefined])
+    expect([...counts.range()]).toEqual([
+      ['a', 2],
+      ['b', 1],
+    ])
+    expect(() => engine.store('nothing')).toThrow('has no operator "nothing" with a store')
+    expect(
+      w.topics
+        .read(people)
+        .map(({ value }) => value.id)
+        .sort(),
+    ).toEqual(['a', 'a', 'b'])
     await w.sim.runUntilSettled(engine.stop())
   })
 
