@@ -7,6 +7,7 @@ import type { Heartbeats } from './membership/heartbeats.js'
 import type { Nameservers } from './route/nameservers.js'
 import type { RouteTable } from './route/route-table.js'
 import type { ServerRequests } from './served/server-requests.js'
+import type { Tracer } from './trace/tracer.js'
 
 /** What the producers, consumers and admin of one client share. @internal */
 export interface ClientContext {
@@ -22,6 +23,8 @@ export interface ClientContext {
   readonly open: Set<{ close(): Promise<void> }>
   /** Answers requests that brokers start. */
   readonly served: ServerRequests
+  /** Writes traces for a producer or consumer of `group`; what waits is sent when the client is closed. */
+  tracer(group: string): Tracer
   /** Makes an id for a message to send. */
   nextMessageId(): string
 }

@@ -14,6 +14,7 @@ import { Producer, type ProducerOptions } from './producer/producer.js'
 import { Nameservers } from './route/nameservers.js'
 import { RouteTable } from './route/route-table.js'
 import { ServerRequests } from './served/server-requests.js'
+import { Tracer } from './trace/tracer.js'
 
 export interface ClientOptions {
   /** Name servers: `host:9876`, several with `;` between them, or a list. */
@@ -46,7 +47,10 @@ export class Client {
   readonly #context: ClientContext
   #isClosed = false
 
-  private constructor(context: ClientContext) {
+  private constructor(
+    context: ClientContext,
+    private readonly tracers: readonly Tracer[],
+  ) {
     this.#context = context
     this.admin = new Admin(context)
   }
@@ -83,6 +87,7 @@ export class Client {
     pool.onOpen(address => void heartbeats.beatTo(address))
     routes.start()
     heartbeats.start()
+    const tracers: Tracer[] = []
     const context: ClientContext = {
       environment,
       clientId,
@@ -94,8 +99,13 @@ export class Client {
       open: new Set(),
       served,
       nextMessageId: () => ids.next(),
+      tracer(group) {
+        const tracer = new Tracer(context, group)
+        tracers.push(tracer)
+        return tracer
+      },
     }
-    return new Client(context)
+    return new Client(context, tracers)
   }
 
   /** Name of this client among the members of its groups. */
@@ -151,6 +161,7 @@ export class Client {
     if (this.#isClosed) return
     this.#isClosed = true
     await Promise.all([...this.#context.open].map(part => part.close()))
+    await Promise.all(this.tracers.map(tracer => tracer.flush()))
     this.#context.routes.stop()
     await this.#context.heartbeats.stop()
     this.#context.served.clear()

@@ -175,7 +175,12 @@ export { languageCode, languageName } from './protocol/remoting/language.js'
 export { BROKER_VERSION, CommandFlag, FRAME_BYTES_MAX } from './protocol/remoting/limits.js'
 export { RequestCode } from './protocol/remoting/request-code.js'
 export { ResponseCode } from './protocol/remoting/response-code.js'
-export { parseTraceRecords, type TraceRecord, type TraceType } from './protocol/trace/trace-record.js'
+export {
+  formatTraceRecord,
+  parseTraceRecords,
+  type TraceRecord,
+  type TraceType,
+} from './protocol/trace/trace-record.js'
 export {
   type Aggregate,
   type AggregateResult,

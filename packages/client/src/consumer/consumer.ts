@@ -13,6 +13,7 @@ import { Assignments, type AssignmentsOptions } from '../membership/assignments.
 import { subscriptionOf } from '../membership/subscription.js'
 import { servedConsumer } from '../served/served-consumer.js'
 import type { ServedConsumer } from '../served/server-requests.js'
+import type { Tracer } from '../trace/tracer.js'
 import type { Delivery, PendingDelivery } from './delivery.js'
 import { memoryOffsetStore, type OffsetStore } from './offset-store.js'
 import { type PullResult, queueKey } from './pull.js'
@@ -38,6 +39,8 @@ export interface ConsumerOptions extends AssignmentsOptions {
    * has read gets through. Default false.
    */
   readonly deduplicate?: boolean | undefined
+  /** Writes a trace of every message that is handled to RMQ_SYS_TRACE_TOPIC, as official clients do. Default false. */
+  readonly trace?: boolean | undefined
   /** Where a broadcasting consumer keeps its offsets. Default: in memory. */
   readonly offsetStore?: OffsetStore | undefined
   /** How long `close` waits for running handlers, default 10,000 ms. */
@@ -67,6 +70,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
   readonly #readers = new Map<string, QueueReader>()
   readonly #committed = new Map<string, number>()
   readonly #host: ReaderHost
+  readonly #tracer: Tracer | undefined
   readonly #reporter: ErrorReporter
   #listed: QueueReader[] = []
   /** Handles one message out of line; undefined where the application takes them as a stream. */
@@ -85,6 +89,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
     this.#context = context
     this.#options = options
     this.#reporter = new ErrorReporter(context.environment.clock, options.onError)
+    this.#tracer = options.trace ? context.tracer(options.group) : undefined
     this.#isClustering = options.model !== 'broadcasting'
     this.#store = options.offsetStore ?? memoryOffsetStore()
     this.#concurrency = options.concurrency ?? CONSUMER_CONCURRENCY
@@ -331,6 +336,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
       this.#running++
       const delivery = reader.take(this.#batchMax)
       if (!this.#options.isOrdered && reader.hasMessages) this.#ready(reader)
+      this.#tracer?.taken(delivery)
       this.#handle?.(delivery)
     }
     this.#isPumping = false
@@ -358,6 +364,7 @@ export class Consumer implements AsyncIterable<ReceivedMessage> {
 
   #completed(delivery: PendingDelivery, isConsumed: boolean): void {
     const { reader } = delivery
+    this.#tracer?.settled(delivery, isConsumed)
     if (isConsumed || !this.#isClustering) reader.finish(delivery)
     else {
       if (this.#options.isOrdered) reader.block(delivery)

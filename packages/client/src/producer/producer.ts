@@ -11,6 +11,7 @@ import { type ClientContext, requestAddress } from '../client-context.js'
 import type { ReceivedMessage } from '../consumer/received-message.js'
 import { ErrorReporter } from '../error-reporter.js'
 import { REQUEST_TIMEOUT_MS, SEND_RETRIES } from '../limits.js'
+import type { Tracer } from '../trace/tracer.js'
 import { type Compressor, type Message, prepareBatch, prepareMessage } from './message.js'
 import { QueueSelector } from './queue-selector.js'
 import { awaitReply, replyTarget, requestProperties } from './request-reply.js'
@@ -38,6 +39,8 @@ export interface ProducerOptions {
    * producer. Without it transactions that stay undecided are given up by the broker in the end.
    */
   readonly check?: TransactionCheck | undefined
+  /** Writes a trace of every single send to RMQ_SYS_TRACE_TOPIC, as official clients do. Default false. */
+  readonly trace?: boolean | undefined
   /** Hears of failures of `check`. Default: they become process warnings. */
   readonly onError?: ((error: Error) => void) | undefined
 }
@@ -62,6 +65,7 @@ export class Producer {
   readonly #sending: SendingContext
   readonly #retries: number
   readonly #timeoutMs: number
+  readonly #tracer: Tracer | undefined
   /** Resolves when brokers have heard of this producer; undefined until it matters. */
   #known: Promise<void> | undefined
   /** Zlib until the chosen codec is loaded. */
@@ -76,6 +80,7 @@ export class Producer {
     this.#retries = options.retries ?? SEND_RETRIES
     this.#timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS
     context.heartbeats.addProducer(group)
+    this.#tracer = options.trace ? context.tracer(group) : undefined
     if (options.check) {
       context.served.checks.set(group, {
         check: options.check,
@@ -104,8 +109,32 @@ export class Producer {
         isBatch: false,
         reconsumeTimes: 0,
       }
-      new Sending(this.#sending, outgoing, this.#optionsOf(message, options), resolve, reject).start()
+      const [done, failed] = this.#tracer
+        ? this.#traced(this.#tracer, message, outgoing, resolve, reject)
+        : [resolve, reject]
+      new Sending(this.#sending, outgoing, this.#optionsOf(message, options), done, failed).start()
     })
+  }
+
+  #traced(
+    tracer: Tracer,
+    message: Message,
+    { body, messageId }: Outgoing,
+    resolve: (result: SendResult) => void,
+    reject: (error: Error) => void,
+  ): [(result: SendResult) => void, (error: Error) => void] {
+    const begin = this.#context.environment.clock.now()
+    const trace = (result?: SendResult): void => tracer.sent(message, body.length, begin, result, messageId)
+    return [
+      result => {
+        trace(result)
+        resolve(result)
+      },
+      error => {
+        trace()
+        reject(error)
+      },
+    ]
   }
 
   /**

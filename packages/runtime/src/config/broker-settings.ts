@@ -45,6 +45,7 @@ export const brokerSettings = {
   brokerPermission: integer(6, { min: 0, max: 7 }, 'Permission of the whole broker: 4 read, 2 write, 6 both.'),
   regionId: text('DefaultRegion', 'Region written into messages, for traces.'),
   traceOn: flag(true, 'Tells clients that message tracing is welcome.'),
+  traceTopicEnable: flag(true, 'Has RMQ_SYS_TRACE_TOPIC for the traces of clients (RocketMQ: false).'),
 
   autoCreateTopicEnable: flag(true, 'Creates a topic when the first message for it arrives.'),
   defaultTopicQueueNums: integer(8, { min: 1, max: 1024 }, 'Most queues a topic that is created on first use may get.'),

@@ -62,3 +62,8 @@ export function parseTraceRecords(body: string): TraceRecord[] {
   }
   return records
 }
+
+/** One record as bodies of trace messages carry it; a field that is not given is empty. */
+export function formatTraceRecord({ type, fields }: TraceRecord): string {
+  return [type, ...FIELDS[type].map(name => fields[name] ?? '')].join(FIELD_END) + RECORD_END
+}

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { parseTraceRecords } from '../../../src/protocol/trace/trace-record.js'
+import { formatTraceRecord, parseTraceRecords } from '../../../src/protocol/trace/trace-record.js'
 import { vectors } from '../vectors.js'
 
 interface TraceCase {
@@ -18,6 +18,11 @@ it.each(CASES)('reads a $type record', ({ type, transData, transKeys }) => {
   expect(Object.values(record.fields)).toEqual(values)
   expect(record.fields['msgId']).toBe(transKeys[0])
   if (record.fields['keys'] !== undefined) expect(record.fields['keys'].split(' ')).toEqual(transKeys.slice(1))
+})
+
+it.each(CASES)('writes a $type record as the official client does', ({ transData }) => {
+  const [record] = parseTraceRecords(transData)
+  expect(formatTraceRecord(record)).toBe(transData)
 })
 
 it('reads several records, and leaves unknown and empty ones out', () => {

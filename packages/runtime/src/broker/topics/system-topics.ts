@@ -34,7 +34,7 @@ export class SystemTopics {
       ...(brokerTopicEnable ? [systemTopic(brokerName, 1, TEMPLATE)] : []),
       systemTopic(SystemTopic.OFFSET_MOVED, 1),
       systemTopic(SystemTopic.SCHEDULE, parseDelayLevels(messageDelayLevel)?.length ?? 1),
-      systemTopic(SystemTopic.TRACE, 1),
+      ...(this.config.traceTopicEnable ? [systemTopic(SystemTopic.TRACE, 1)] : []),
       systemTopic(replyTopic(brokerClusterName), 1),
       systemTopic(`rmq_sys_REVIVE_LOG_${brokerClusterName}`, REVIVE_QUEUE_COUNT),
       systemTopic(`rmq_sys_SYNC_BROKER_MEMBER_${brokerName}`, 1, Permission.INHERIT),
