@@ -82,7 +82,8 @@ function runtimeTable(options: RuntimeOptions, bootTimestamp: number): JsonInput
     brokerVersionDesc: 'V5_4_0',
     commitLogMaxOffset: String(store.logEnd),
     commitLogMinOffset: String(store.logBegin),
-    earliestMessageTimeStamp: String(recordTime(store, store.logBegin) ?? -1),
+    // RocketMQ says −1 of an empty store, and mqadmin shows half a million hours.
+    earliestMessageTimeStamp: String(recordTime(store, store.logBegin) ?? environment.clock.now()),
     runtime: durationText(seconds),
   }
 }
