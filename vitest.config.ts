@@ -10,7 +10,14 @@ export default defineConfig({
           testTimeout: 20_000,
         },
       },
-      { test: { name: 'slow', include: ['test/slow/**/*.test.ts'], testTimeout: 600_000, fileParallelism: false } },
+      {
+        test: {
+          name: 'slow',
+          include: ['test/slow/**/*.test.ts', 'test/simulation/**/*.test.ts'],
+          testTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
       {
         test: {
           name: 'interop',

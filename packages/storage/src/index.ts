@@ -1,3 +1,4 @@
+export { nodeStorageEngine, type StorageEngine } from './engine.js'
 export { ENTRY_NUMBERS, QueueTail, StoredTopic } from './index/queue-tails.js'
 export type { Key, KeyPart, KeyRange, KeyValue, KeyValueTable, TableOptions } from './kv/key-value.js'
 export { KeyValueStore, type KeyValueStoreOptions } from './kv/key-value-store.js'

@@ -1,23 +1,20 @@
 import { type Cancel, type Environment, MillraceError, PROPERTIES_BYTES_MAX } from '@millrace/core'
+import { nodeStorageEngine, type StorageEngine } from './engine.js'
 import { IndexReader } from './index/index-reader.js'
 import { indexTables } from './index/index-tables.js'
 import { ENTRY_NUMBERS, type QueueTail } from './index/queue-tails.js'
-import { KeyValueStore } from './kv/key-value-store.js'
 import { encodeHost } from './log/host-bytes.js'
 import { LogFiles } from './log/log-files.js'
 import { type Recovered, type RecoveryProgress, recoverLog } from './log/log-recovery.js'
 import { LogRing } from './log/log-ring.js'
-import type { LogWorkerListener, LogWorkers, StartLogWorkers } from './log/log-workers.js'
+import type { LogWorkerListener, LogWorkers } from './log/log-workers.js'
 import { OUTCOME, type Outcome, RECORD_EXTRA_BYTES_MAX, RecordInput, RecordWriter } from './log/record-writer.js'
 import { createSharedLog, type SharedLog, WORD } from './log/shared-log.js'
 import type { Appended, MessageStore, MessageToAppend, RecordCopy } from './message-store.js'
 import { RecordCopier } from './record-copier.js'
 import { StoredMessages, type StoredParts, storeTimeOf } from './stored-messages.js'
-import { removeInBackground } from './worker/node-background-remove.js'
-import { type BackgroundSync, syncInBackground } from './worker/node-background-sync.js'
 import type { FlushNews } from './worker/node-flush-worker.js'
 import type { IndexNews } from './worker/node-index-worker.js'
-import { startNodeLogWorkers } from './worker/node-log-workers.js'
 
 export interface LogStoreOptions {
   readonly environment: Environment
@@ -38,8 +35,8 @@ export interface LogStoreOptions {
   readonly onRecovery?: RecoveryProgress
   /** Told of every change between open, full and failed. */
   readonly onState?: (state: StoreState, reason: string) => void
-  readonly startWorkers?: StartLogWorkers
-  readonly backgroundSync?: BackgroundSync
+  /** Default: LMDB and worker threads. */
+  readonly engine?: StorageEngine
 }
 
 /** open: all is well. full: no space, writes refused until there is. failed: writes refused until a restart. Reads always work. */
@@ -109,6 +106,7 @@ export class LogStore extends StoredMessages implements MessageStore {
   private readonly input = new RecordInput()
   private readonly copier = new RecordCopier()
   private readonly workers: LogWorkers
+  private readonly engine: StorageEngine
   private isPublishDue = false
   /** Grows with every turn that appends; records of one turn are written together. */
   publishCount = 0
@@ -133,6 +131,7 @@ export class LogStore extends StoredMessages implements MessageStore {
   ) {
     super(parts)
     const { files } = parts
+    this.engine = options.engine ?? nodeStorageEngine
     this.words = new Int32Array(shared.words)
     this.writer = new RecordWriter(this.ring, this.tails)
     this.recovered = recovered
@@ -143,7 +142,7 @@ export class LogStore extends StoredMessages implements MessageStore {
       index: news => this.onIndex(news),
       died: (which, reason) => this.fail(`the ${which} worker ended: ${reason}`),
     }
-    this.workers = (options.startWorkers ?? startNodeLogWorkers)(
+    this.workers = this.engine.startWorkers(
       { shared, directory: files.directory, mode: options.flush },
       { shared, directory: files.directory, indexPath, from: recovered.watermark },
       listener,
@@ -169,7 +168,8 @@ export class LogStore extends StoredMessages implements MessageStore {
     }
     const files = new LogFiles(environment.disk, options.logDirectory ?? `${options.directory}/commitlog`, fileBytes)
     const indexPath = `${options.directory}/millrace/index`
-    const indexStore = await KeyValueStore.open(indexPath, { environment, durability: 'committed' })
+    const { openKeyValue } = options.engine ?? nodeStorageEngine
+    const indexStore = await openKeyValue(indexPath, { environment, durability: 'committed' })
     try {
       const tables = indexTables(indexStore)
       const pause = (): Promise<void> => new Promise(resolve => environment.scheduler.turn(resolve))
@@ -487,7 +487,7 @@ export class LogStore extends StoredMessages implements MessageStore {
     const position = this.ring.written
     if (this.isSyncing || this.state === 'failed' || position === this.ring.synced) return
     this.isSyncing = true
-    const sync = this.options.backgroundSync ?? syncInBackground
+    const sync = this.engine.syncFiles
     this.files.refresh()
     sync(this.files.pathsBetween(this.ring.synced, position), error => {
       this.isSyncing = false
@@ -570,7 +570,7 @@ export class LogStore extends StoredMessages implements MessageStore {
     this.isRemoving = true
     const names = this.removals
     this.removals = []
-    removeInBackground(this.files.directory, names, error => {
+    this.engine.removeFiles(this.files.directory, names, error => {
       this.isRemoving = false
       if (error) this.removals.unshift(...names)
       else this.removeSoon()

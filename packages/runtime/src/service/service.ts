@@ -1,7 +1,15 @@
 import 'reflect-metadata'
 import { join } from 'node:path'
 import { createActorSystem, type Environment, formatAddress, type MillraceError, type NetAddress } from '@millrace/core'
-import { KeyValueStore, LogStore, MetadataStore, type RecoveryProgress, type StoreState } from '@millrace/storage'
+import {
+  type KeyValue,
+  LogStore,
+  MetadataStore,
+  nodeStorageEngine,
+  type RecoveryProgress,
+  type StorageEngine,
+  type StoreState,
+} from '@millrace/storage'
 import { container, instanceCachingFactory } from 'tsyringe'
 import type { LoadedConfig } from '../config/index.js'
 import { createControlPlane } from '../control-plane.js'
@@ -48,13 +56,14 @@ export async function startService(
   config: LoadedConfig,
   environment: Environment,
   notices: ServiceNotices = {},
+  engine: StorageEngine = nodeStorageEngine,
 ): Promise<Service> {
   const cleanups: (() => unknown)[] = []
   const stop = once(async () => {
     for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
   })
   try {
-    return await start(config, environment, notices, cleanups, stop)
+    return await start(config, environment, notices, engine, cleanups, stop)
   } catch (error) {
     await stop()
     throw error
@@ -65,6 +74,7 @@ async function start(
   config: LoadedConfig,
   environment: Environment,
   notices: ServiceNotices,
+  engine: StorageEngine,
   cleanups: (() => unknown)[],
   stop: () => Promise<void>,
 ): Promise<Service> {
@@ -84,16 +94,17 @@ async function start(
   const root = config.broker.storePathRootDir
   const metadata = await MetadataStore.open(isBroker ? root : join(root, 'nameserver'), {
     environment,
+    engine,
     durability: config.broker.flushDiskType === 'SYNC_FLUSH' ? 'flushed' : 'committed',
     ...(notices.onMetadataFailure && { onFailure: notices.onMetadataFailure }),
   })
   cleanups.push(() => metadata.close())
   scope.register(TOKEN.metadata, { useValue: metadata })
   if (isBroker) {
-    const store = await openStore(config, environment, notices)
+    const store = await openStore(config, environment, notices, engine)
     cleanups.push(() => store.close())
     scope.register(TOKEN.store, { useValue: store })
-    const timers = await openTimers(config, environment, notices)
+    const timers = await openTimers(config, environment, notices, engine)
     cleanups.push(() => timers.close())
     scope.register(TOKEN.timers, { useValue: timers })
   }
@@ -181,10 +192,16 @@ async function start(
   }
 }
 
-async function openStore(config: LoadedConfig, environment: Environment, notices: ServiceNotices): Promise<LogStore> {
+async function openStore(
+  config: LoadedConfig,
+  environment: Environment,
+  notices: ServiceNotices,
+  engine: StorageEngine,
+): Promise<LogStore> {
   const { broker } = config
   const store = await LogStore.open({
     environment,
+    engine,
     directory: broker.storePathRootDir,
     ...(broker.storePathCommitLog !== '' && { logDirectory: broker.storePathCommitLog }),
     flush: broker.flushDiskType === 'SYNC_FLUSH' ? 'sync' : 'async',
@@ -200,8 +217,13 @@ async function openStore(config: LoadedConfig, environment: Environment, notices
 }
 
 /** The index of pending timers: what a crash leaves is consistent, and the log completes it. */
-function openTimers(config: LoadedConfig, environment: Environment, notices: ServiceNotices): Promise<KeyValueStore> {
-  return KeyValueStore.open(join(config.broker.storePathRootDir, 'millrace', 'timers'), {
+function openTimers(
+  config: LoadedConfig,
+  environment: Environment,
+  notices: ServiceNotices,
+  engine: StorageEngine,
+): Promise<KeyValue> {
+  return engine.openKeyValue(join(config.broker.storePathRootDir, 'millrace', 'timers'), {
     environment,
     durability: 'committed',
     ...(notices.onMetadataFailure && { onFailure: notices.onMetadataFailure }),

@@ -1,14 +1,13 @@
 import { join } from 'node:path'
 import { type Clock, type DataVersion, type Environment, MillraceError } from '@millrace/core'
+import { nodeStorageEngine, type StorageEngine } from '../engine.js'
 import type { KeyValue, KeyValueTable } from '../kv/key-value.js'
-import { KeyValueStore } from '../kv/key-value-store.js'
 import { PopReceipts } from '../pop/pop-receipts.js'
 import { ReceiptJournal } from '../pop/receipt-journal.js'
 import { ChangeJournal } from './change-journal.js'
 import { type ChangeWriter, DirectWriter, JournaledWriter } from './change-writer.js'
 import { ConsumerOffsets } from './consumer-offsets.js'
 import { MetadataTable } from './metadata-table.js'
-import { lockDirectory } from './node-directory-lock.js'
 
 /** Format of a data directory as a whole. Raised when an older Millrace could no longer read it rightly. */
 const STORE_FORMAT = 1
@@ -19,6 +18,8 @@ interface FormatRecord {
 
 export interface MetadataStoreOptions {
   readonly environment: Environment
+  /** Default: LMDB. */
+  readonly engine?: StorageEngine
   /**
    * What a resolved write of a table means. 'flushed' (default): on stable storage. 'committed': safe from a crash of the
    * process, by a journal; see `JournaledWriter`.
@@ -68,12 +69,13 @@ export class MetadataStore {
    * @throws MillraceError STORE_LOCKED (names the pid) | INVALID_CONFIG (written by a newer Millrace) | DISK_FAILED
    */
   static async open(directory: string, options: MetadataStoreOptions): Promise<MetadataStore> {
+    const { lockDirectory, openKeyValue } = options.engine ?? nodeStorageEngine
     const lock = lockDirectory(directory)
     const { disk, clock, scheduler } = options.environment
     const path = join(directory, 'metadata')
-    let store: KeyValueStore | undefined
+    let store: KeyValue | undefined
     try {
-      store = await KeyValueStore.open(path, { durability: 'flushed', ...options })
+      store = await openKeyValue(path, { durability: 'flushed', ...options })
       const journal = openJournal(() => ChangeJournal.open(disk, join(path, 'journal')), `${path}/journal`)
       await JournaledWriter.replay(store, journal)
       const writer =
