@@ -57,7 +57,7 @@ export class Workload {
     for (const topic of Object.values(TOPIC)) await this.#createTopic(topic)
     this.#reader = this.#client.pullConsumer({ group: 'verifier' })
     const consumer = this.#client.consumer({ group: GROUP, topics: [TOPIC.plain], from: 'first', onError: () => {} })
-    consumer.run(message => void this.handled.add(keyOf(message.body.toString())))
+    void consumer.run(message => void this.handled.add(keyOf(message.body.toString())))
   }
 
   async #createTopic(topic: string): Promise<void> {

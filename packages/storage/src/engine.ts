@@ -9,9 +9,9 @@ import { startNodeLogWorkers } from './worker/node-log-workers.js'
 /** What the stores are built on beside the disk port: simulations bring their own. */
 export interface StorageEngine {
   /** @throws MillraceError DISK_FAILED */
-  openKeyValue(path: string, options: KeyValueStoreOptions): Promise<KeyValue>
+  readonly openKeyValue: (path: string, options: KeyValueStoreOptions) => Promise<KeyValue>
   /** One process per data directory. @throws MillraceError STORE_LOCKED */
-  lockDirectory(path: string): { readonly release: () => void }
+  readonly lockDirectory: (path: string) => { readonly release: () => void }
   readonly startWorkers: StartLogWorkers
   readonly syncFiles: BackgroundSync
   readonly removeFiles: typeof removeInBackground
