@@ -128,6 +128,26 @@ describe('what was popped', () => {
     expect(texts(again).sort()).toEqual(['c', 'd'])
   })
 
+  it('is gone with its topic, and so is the retry topic', async () => {
+    const topic = 'deleted'
+    await broker.createTopic(topic)
+    for (const text of ['a', 'b']) await broker.send(topic, text)
+    const [a] = await broker.pop('g', topic, { max: 1, invisibleMs: 1_000 })
+    await broker.pop('g', topic, { max: 1, invisibleMs: 30_000 })
+    broker.pass(2_000)
+    await broker.popSoon('g', topic, { invisibleMs: 30_000 })
+    const retryTopic = { topic: '%RETRY%g_deleted' }
+    expect((await broker.ask(RequestCode.GET_TOPIC_CONFIG, retryTopic)).code).toBe(0)
+    expect((await broker.ask(RequestCode.DELETE_TOPIC_IN_BROKER, { topic })).code).toBe(0)
+    expect((await broker.ask(RequestCode.GET_TOPIC_CONFIG, retryTopic)).code).toBe(17)
+    expect((await broker.ack('g', a!)).code).toBe(17)
+    await broker.createTopic(topic)
+    await broker.send(topic, 'new')
+    broker.pass(60_000)
+    expect(texts(await broker.pop('g', topic))).toEqual(['new'])
+    expect(await broker.pop('g', topic, { pollMs: 250 })).toEqual([])
+  })
+
   it('is acknowledged in batches', async () => {
     const topic = 'batch-acked'
     await broker.createTopic(topic)

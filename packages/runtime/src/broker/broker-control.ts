@@ -3,6 +3,7 @@ import {
   type ActorSystem,
   assert,
   parseDelayLevels,
+  popRetryTopic,
   SystemTopic,
   type TopicConfig,
 } from '@millrace/core'
@@ -81,6 +82,11 @@ export interface BrokerControl {
   stop(): Promise<void>
 }
 
+/** Names that retry topics of pops may have: they go with their topic. */
+function popRetryTopics(topic: string, groups: readonly string[]): string[] {
+  return groups.flatMap(group => [popRetryTopic(group, topic, 1), popRetryTopic(group, topic, 2)])
+}
+
 /** Deliveries that take longer to store than this are made again after the next start. */
 const STOP_DEADLINE_MS = 10_000
 
@@ -99,9 +105,10 @@ export function createBrokerControl(options: BrokerControlOptions): BrokerContro
     () => config,
     registrar.announce,
     async topic => {
+      const retries = popRetryTopics(topic, offsets.groupsOf(topic)).filter(name => topicTable.find(name))
       offsets.removeTopic(topic)
       metadata.receipts.forget({ topic })
-      await Promise.all([store.deleteTopic(topic), offsets.flush()])
+      await Promise.all([store.deleteTopic(topic), offsets.flush(), ...retries.map(name => admin.deleteForGroup(name))])
     },
   )
   const topicsActor = system.spawn(

@@ -18,6 +18,8 @@ export interface FlushCompanion {
   written(): void
   /** It is not, or nobody knows. */
   failed(): void
+  /** The offsets of a group, or of a topic of it, are forgotten. */
+  forget(names: { readonly group: string; readonly topic?: string }): void
 }
 
 /**
@@ -90,6 +92,7 @@ export class ConsumerOffsets {
 
   /** Forgets the offsets of a group, or of one topic of it. */
   remove(group: string, topic?: string): void {
+    this.#companion?.forget(topic === undefined ? { group } : { group, topic })
     const topics = this.#groups.get(group)
     if (topics === undefined) return
     for (const name of topic === undefined ? [...topics.keys()] : [topic]) {

@@ -75,16 +75,13 @@ export class PopBatch {
 
   /** Header of the answer. remoting.md §10, code 200050 */
   fields(request: PopRequest): Record<string, string> {
-    const isFound = this.messageCount > 0
     return {
       popTime: String(this.popTime),
       invisibleTime: String(request.invisibleMs),
       reviveQid: String(request.isOrdered ? ORDERED_REVIVE_QUEUE : REVIVE_QUEUE),
       restNum: String(this.restCount),
-      ...(isFound && {
-        startOffsetInfo: formatOffsetInfo(this.starts),
-        msgOffsetInfo: formatOffsetInfo(this.offsets),
-      }),
+      startOffsetInfo: formatOffsetInfo(this.starts),
+      msgOffsetInfo: formatOffsetInfo(this.offsets),
       ...(this.orderCounts.length > 0 && { orderCountInfo: this.orderCounts.join(';') }),
     }
   }

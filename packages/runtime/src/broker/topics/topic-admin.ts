@@ -89,6 +89,11 @@ export class TopicAdmin {
   /** @throws Refusal 29, MillraceError DISK_FULL | DISK_FAILED | STORE_READ_ONLY */
   async delete(name: string): Promise<void> {
     this.#checkName(name)
+    await this.deleteForGroup(name)
+  }
+
+  /** Deletes a retry topic of a group; nothing is asked. @throws MillraceError as `delete` */
+  async deleteForGroup(name: string): Promise<void> {
     await this.#inOrder(name, async () => {
       const isKnown = this.table.find(name) !== undefined
       await this.table.remove(name)
