@@ -89,7 +89,7 @@ const checksOf = (peer: FakePeer): OutgoingRequest[] =>
 const marked = () =>
   world.store
     .messages(OP, 0)
-    .flatMap(({ body }) => body.toString().split(',').map(Number))
+    .flatMap(({ body }) => body.toString().split(',').filter(Boolean).map(Number))
     .sort((a, b) => a - b)
 
 describe('a half message', () => {
@@ -410,6 +410,30 @@ describe('after a crash', () => {
     expect((await end(again, COMMIT)).code).toBe(0)
     await world.pass(10)
     expect(keys(delivered())).toEqual([again.key])
+  })
+
+  it('of an Apache broker, only the last copy of a half message counts', async () => {
+    await start()
+    const copies = async (key: string, checks: readonly number[]): Promise<Appended> => {
+      const properties = (times: number) => (times > 0 ? { TRANSACTION_CHECK_TIMES: String(times) } : {})
+      let last: Appended | undefined
+      for (const times of checks) last = await half({ UNIQ_KEY: key, ...properties(times) })
+      return last!
+    }
+    const open = await copies('open', [0, 1, 2])
+    const ended = await copies('ended', [0, 1])
+    const op = { text: 'TAGS\u0001d\u0002', body: Buffer.from(`${ended.queueOffset},`) }
+    await world.store.append(message(OP, op))
+    const { simulation, store, system } = world
+    await simulation.runUntilSettled(system.stop())
+    await start({ simulation, store })
+    await world.pass(10)
+    expect(world.plane.broker!.transactions.pending()).toBe(1)
+    expect((await end({ ...open, position: 0, queueOffset: 0 }, COMMIT)).code).toBe(604)
+    expect((await end(open, COMMIT)).code).toBe(0)
+    await world.pass(10)
+    expect(delivered().length).toBe(1)
+    expect(marked()).toEqual([0, 1, 2, 3, 4])
   })
 
   it('a stop in between leaves nothing behind', async () => {

@@ -58,7 +58,9 @@ export function recoverHalves(store: HalfStore, table: TransactionTable, fileByt
     if (op === undefined) continue
     for (const half of opOffsets(op.body)) if (half < halfEnd) states.settle(half, HALF.ended)
   }
-  return { states, opOffset: opEnd, unmarked: unmarkedEnds(store, states, halfEnd, checkpoint.position, fileBytes) }
+  const unmarked = unmarkedEnds(store, states, halfEnd, checkpoint.position, fileBytes)
+  if (!isUsable) unmarked.push(...replacedHalves(store, states, halfEnd, new Set(unmarked.map(({ offset }) => offset))))
+  return { states, opOffset: opEnd, unmarked }
 }
 
 function storedCheckpoint(table: TransactionTable): Checkpoint | undefined {
@@ -71,6 +73,31 @@ function loadSegments(table: TransactionTable, states: HalfStates, halfEnd: numb
     if (key.startsWith(SEGMENT) && 'segment' in record)
       states.load(Number(key.slice(SEGMENT.length)), record.segment, halfEnd)
   }
+}
+
+/**
+ * In a directory of Apache RocketMQ: it stores a half message again before each check and marks none but the last copy,
+ * since its own offset in the half queue says the rest.
+ */
+function replacedHalves(
+  store: HalfStore,
+  states: HalfStates,
+  halfEnd: number,
+  ended: ReadonlySet<number>,
+): UnmarkedEnd[] {
+  const replaced: UnmarkedEnd[] = []
+  const copied = new Set<string>()
+  for (let offset = halfEnd - 1; offset >= states.first; offset--) {
+    const entry = store.entry(SystemTopic.TRANS_HALF, HALF_QUEUE, offset)
+    const half = entry && readHalf(store, entry.position)
+    const key = half?.properties[PropertyName.UNIQ_KEY]
+    if (half === undefined || key === undefined) continue
+    if (copied.has(key) && !ended.has(offset) && states.get(offset) === HALF.undecided)
+      replaced.push({ offset, state: HALF.ended })
+    const { TRANSACTION_CHECK_TIMES: checks = '0', TRAN_PREPARED_QUEUE_OFFSET: origin } = half.properties
+    if (Number(checks) > 0 || origin !== undefined) copied.add(key)
+  }
+  return replaced
 }
 
 /** Reads the log from where an end without its op record may be. */
