@@ -37,9 +37,9 @@ export async function runDemo({ pipeline, inputs, outputs, resultCount }: DemoOp
       if (++received === resultCount) resolve()
     })
   })
-  for (const { text, send } of inputs) {
-    await send(millrace)
-    console.log(`  sent to ${text}`)
+  for (const next of inputs) {
+    await next.send(millrace)
+    console.log(`  sent to ${next.text}`)
   }
   await done
   await consumer.close()

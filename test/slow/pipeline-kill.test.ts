@@ -9,7 +9,7 @@ import { type Answer, answerOf, expectedAnswers, standingRows } from '../../exam
 import { BASE_TIME, shuffledOrder } from '../../examples/nexmark/events.js'
 import { nexmarkBodies } from '../../examples/nexmark/run-query.js'
 import { nexmark, type Row, rowsTopic, type Standing, standingTopic } from '../../examples/nexmark/topics.js'
-import { Millrace } from '../../packages/millrace/dist/index.js'
+import { Millrace, type Topic } from '../../packages/millrace/dist/index.js'
 
 const PROCESS = fileURLToPath(new URL('../faults/pipeline-process.mjs', import.meta.url))
 const EVENTS = 10_000
@@ -51,11 +51,11 @@ async function kill(): Promise<void> {
 }
 
 /** Everything in an output topic, once `isComplete` says so or nothing more comes. */
-async function readAll<T>(topic: string, decode: (body: Uint8Array) => T, isComplete: (read: T[]) => boolean) {
+async function readAll<T>(topic: Topic<T>, isComplete: (read: T[]) => boolean): Promise<T[]> {
   const read: T[] = []
-  const consumer = millrace.consumer({ group: `reader-${topic}`, topics: [topic], from: 'first' })
+  const consumer = millrace.consumer({ group: `reader-${topic.name}`, topics: [topic.name], from: 'first' })
   await consumer.run(message => {
-    read.push(decode(message.body))
+    read.push(topic.value.deserialize(message.body))
   })
   let quietSince = Date.now()
   for (let count = 0; Date.now() - quietSince < (isComplete(read) ? 3_000 : 60_000); await pause(50)) {
@@ -92,8 +92,8 @@ describe('a pipeline that is killed again and again', () => {
     let rows: readonly Row[]
     if (isRefined) {
       const right = (read: Standing[]): boolean => answerOf(standingRows(read)).digest === digest
-      rows = standingRows(await readAll(standingTopic.name, standingTopic.value.deserialize, right))
-    } else rows = await readAll<Row>(rowsTopic.name, rowsTopic.value.deserialize, read => read.length >= count)
+      rows = standingRows(await readAll(standingTopic, right))
+    } else rows = await readAll(rowsTopic, read => read.length >= count)
     expect(answerOf(rows)).toEqual({ count, digest })
   })
 })

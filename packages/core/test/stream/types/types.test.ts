@@ -6,8 +6,9 @@ import { count, max, mean } from '../../../src/stream/aggregator.js'
 import { pipeline, type Source } from '../../../src/stream/builder.js'
 import { json } from '../../../src/stream/serde.js'
 import type { Stream } from '../../../src/stream/stream.js'
+import type { Table } from '../../../src/stream/table.js'
 import { topic } from '../../../src/stream/topic.js'
-import { tumbling, type Windowed } from '../../../src/stream/window.js'
+import { session, tumbling, type Windowed } from '../../../src/stream/window.js'
 
 interface Bid {
   readonly auction: number
@@ -53,6 +54,39 @@ function types(source: Source): void {
 
   auctions.to(names)
   values.to(results)
+
+  const { cheap, rest } = stream.branch({ cheap: (bid): bid is Bid & { readonly price: 1 } => bid.price === 1 })
+  same<typeof cheap, Stream<Bid & { readonly price: 1 }>>(true)
+  same<typeof rest, Stream<Bid>>(true)
+  const merged = stream.merge(auctions)
+  same<typeof merged, Stream<Bid | string>>(true)
+  const later = stream.mapAsync(async bid => bid.price)
+  same<typeof later, Stream<number>>(true)
+
+  const counts = stream.keyBy(bid => bid.auction).count()
+  same<typeof counts, Table<number, number>>(true)
+  const highest = stream.keyBy(bid => bid.auction).reduce((a, b) => (a.price > b.price ? a : b))
+  const both = counts.join(highest, (n, bid) => `${n} ${bid.bidder}`)
+  same<typeof both, Table<number, string>>(true)
+  const byBidder = stream.keyBy(bid => bid.bidder).count()
+  const foreign = highest.leftJoin(
+    byBidder,
+    bid => bid.bidder,
+    (bid, n) => ({ bid, n }),
+  )
+  same<typeof foreign, Table<number, { bid: Bid; n: number | undefined }>>(true)
+  const pairs = stream
+    .keyBy(bid => bid.auction)
+    .outerJoin(
+      stream.keyBy(bid => bid.auction),
+      { within: '1 s' },
+      (left, right) => left ?? right,
+    )
+  same<typeof pairs, Stream<Bid | undefined>>(true)
+  // A topic may take more than a stream gives.
+  counts
+    .toStream()
+    .to(topic('wide', { value: json<{ readonly key: number | string; readonly value?: number | undefined }>() }))
 }
 
 // Each line below an expectation must be the compile error that it expects.
@@ -80,6 +114,20 @@ function mistakes(source: Source): void {
     .aggregate({ n: count() })
   // @ts-expect-error the results lack a field
   counts.to(results)
+  const byAuction = source(bids).keyBy(bid => bid.auction)
+  const byText = counts.keyBy(result => result.key).count()
+  // @ts-expect-error the keys differ
+  byAuction.join(byText, () => 0)
+  // @ts-expect-error a table without a key
+  source.table(names)
+  // @ts-expect-error sessions need a gap
+  session()
+  const promises = source(bids).map(async bid => bid.bidder)
+  // @ts-expect-error a promise is no value
+  promises.to(names)
+  const bidders = source(bids).map(bid => bid.bidder)
+  // @ts-expect-error a time is a date or a number
+  bidders.to(names, { deliverAt: name => name })
   // @ts-expect-error a pipeline ends in a sink
   pipeline('open', start => start(bids))
   // @ts-expect-error an event time is a time
