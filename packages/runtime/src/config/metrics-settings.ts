@@ -13,5 +13,11 @@ export const metricsSettings = {
   metricsGrpcExporterHeader: text('', 'Headers for the collector, as name:value joined by commas.', { isSecret: true }),
   metricGrpcExporterTimeOutInMills: milliseconds(3_000, 'How long sending may take.'),
   metricGrpcExporterIntervalInMills: milliseconds(60_000, 'How often metrics are sent.'),
+  alarmDiskUsedRatio: integer(90, { min: 1, max: 100 }, 'Percent of the disk in use from which the log says so.'),
+  alarmLagSeconds: integer(
+    0,
+    { min: 0, max: 31_536_000 },
+    'Seconds a group may be behind before the log says so; 0 never looks.',
+  ),
   metricsLabel: text('', 'Labels for every metric, as name:value joined by commas.'),
 } as const

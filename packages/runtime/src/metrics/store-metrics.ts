@@ -47,7 +47,8 @@ export function storeMetrics(store: LogStore, directory: string, { clock, disk }
   ]
 }
 
-function spaceOf(disk: Environment['disk'], directory: string) {
+/** Undefined when the disk cannot be asked. */
+export function spaceOf(disk: Environment['disk'], directory: string) {
   try {
     return disk.space(directory)
   } catch {

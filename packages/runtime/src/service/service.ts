@@ -14,10 +14,11 @@ import { container, instanceCachingFactory } from 'tsyringe'
 import type { LoadedConfig } from '../config/index.js'
 import { createControlPlane } from '../control-plane.js'
 import { Listener } from '../listener/listener.js'
+import { AlarmBoard } from '../metrics/alarms.js'
 import { BrokenFrames } from '../metrics/broken-frames.js'
 import { exportMetrics } from '../metrics/export-metrics.js'
 import { metricsPage } from '../metrics/metrics-page.js'
-import { commonLabels, serviceMetrics } from '../metrics/service-metrics.js'
+import { commonLabels, serviceMetrics, startAlarms } from '../metrics/service-metrics.js'
 import { openSecurity } from '../security/security.js'
 import { openTls } from '../security/tls.js'
 import { topicAtIn } from '../security/topic-at.js'
@@ -34,6 +35,8 @@ export interface ServiceNotices {
   readonly onMetadataFailure?: (error: MillraceError) => void
   /** A file of accounts or certificates has changed and cannot be used: what was read before goes on. */
   readonly onSecurity?: (error: MillraceError) => void
+  /** Something that people should look at has begun or is over. */
+  readonly onAlarm?: (sentence: string) => void
   /** A connection sent what cannot be read. At most one sentence in ten seconds. */
   readonly onBrokenFrame?: (sentence: string) => void
   /** A torn record at the end of the log was cut off: it was never acknowledged. */
@@ -144,20 +147,24 @@ async function start(
     idleMs: config.broker.channelExpiredTimeout,
   }
   const brokenFrames = new BrokenFrames(environment.clock, notices.onBrokenFrame)
+  const parts = dataPath &&
+    control.broker && {
+      config: config.broker,
+      control: control.broker,
+      counters: dataPath.counters,
+      metadata,
+      store: dataPath.store,
+    }
+  const board = new AlarmBoard(sentence => notices.onAlarm?.(sentence))
+  if (parts) startAlarms(parts, system, board)
   const collect = serviceMetrics({
     system,
     environment,
     guard: security.guard,
     brokenFrames,
     listener: () => listener,
-    broker: dataPath &&
-      control.broker && {
-        config: config.broker,
-        control: control.broker,
-        counters: dataPath.counters,
-        metadata,
-        store: dataPath.store,
-      },
+    board,
+    broker: parts,
   })
   const labels = commonLabels(config.broker, isBroker)
   const listener: Listener = new Listener(environment, server, limits, tls.server, {

@@ -60,6 +60,7 @@ function noticesTo(io: CommandIo): ServiceNotices {
     onMetadataFailure: error =>
       io.talk(`warning: topics, groups and offsets cannot be changed any more: ${error.message}\n`),
     onSecurity: error => io.talk(`warning: ${error.message}; what was read before goes on\n`),
+    onAlarm: sentence => io.talk(`alarm: ${sentence}\n`),
     onBrokenFrame: sentence => io.talk(`warning: ${sentence}\n`),
     onTornTail: position =>
       io.talk(`an unfinished record at log position ${position} was cut off; it had not been acknowledged\n`),
