@@ -85,9 +85,10 @@ export class Endings {
     const { queueOffset } = half.message
     const known = this.options.states.get(queueOffset)
     if (known === HALF.undecided) {
+      const message = state === HALF.committed ? this.options.placed(committedMessage(half)) : undefined
       const ending = this.#begin(half, state)
       ending.waiting.push(request)
-      if (state === HALF.committed) this.#store(ending, this.options.placed(committedMessage(half)))
+      if (message !== undefined) this.#store(ending, message)
       else this.#unmarked.push(ending)
       return
     }

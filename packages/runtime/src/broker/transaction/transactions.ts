@@ -116,9 +116,18 @@ class Transactions {
     this.context.after(this.options.config.transactionCheckInterval, { kind: 'checks-due' })
     this.context.every(CHECKPOINT_INTERVAL_MS, { kind: 'checkpoint-due' })
     return receiveBatch(batch => {
-      for (const message of batch) this.#take(message)
+      let failure: unknown
+      for (const message of batch) {
+        try {
+          this.#take(message)
+        } catch (error) {
+          // The rest of the batch holds news of what is under way: without it those transactions would stay so.
+          failure ??= error
+        }
+      }
       if (this.#cancelMark === undefined) this.#endings.mark()
       this.#stopWhenIdle()
+      if (failure !== undefined) throw failure
     })
   }
 
@@ -173,8 +182,13 @@ class Transactions {
 
   #check(): void {
     if (this.#stopped) return
-    if (this.#round.goOn(this.context.clock.now())) this.context.after(SLICE_PAUSE_MS, { kind: 'checks-go-on' })
-    else this.context.after(this.options.config.transactionCheckInterval, { kind: 'checks-due' })
+    let isMore = false
+    try {
+      isMore = this.#round.goOn(this.context.clock.now())
+    } finally {
+      if (isMore) this.context.after(SLICE_PAUSE_MS, { kind: 'checks-go-on' })
+      else this.context.after(this.options.config.transactionCheckInterval, { kind: 'checks-due' })
+    }
   }
 
   #markLater(): void {
