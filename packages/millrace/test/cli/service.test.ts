@@ -202,8 +202,13 @@ describe('a service started by the command line', () => {
     expect(none).toBeUndefined()
     const broker = spawnStart('--role', 'broker', '--data', join(directory, 'broker'), '--nameserver', address)
     expect(await firstLine(broker)).not.toHaveProperty('nameserver')
-    expect((await millrace('send', 'apart', 'x', '--nameserver', address)).out).toMatch(/^sent 1 to apart/)
-    for (const child of [broker, nameserver]) expect(await stopped(child, 'SIGTERM')).toBe(0)
+    // The broker is ready before the other process knows of it.
+    const sent = () => millrace('send', 'apart', 'x', '--nameserver', address)
+    await vi
+      .waitFor(async () => expect((await sent()).out).toMatch(/^sent 1 to apart/), { timeout: 20_000, interval: 100 })
+      .finally(async () => {
+        for (const child of [broker, nameserver]) expect(await stopped(child, 'SIGTERM')).toBe(0)
+      })
   })
 
   it('takes a TypeScript configuration', async () => {
