@@ -1,5 +1,6 @@
 import { type MessageToEncode, parseProperties, RequestCode, ResponseCode, type StoredMessage } from '@millrace/core'
 import { afterEach, describe, expect, it } from 'vitest'
+import { retryDelayMs } from '../../src/broker/groups/retry-delay.js'
 import type { Reply } from '../../src/listener/peer.js'
 import { createWorld, type World } from '../requests/control-world.js'
 import { message } from '../requests/memory-message-store.js'
@@ -248,5 +249,93 @@ describe('where messages for a retry topic go', () => {
       { body: JSON.stringify({ clientId: 'a', consumerGroup: 'g', mqSet }) },
     )
     expect(await target(0)).toBe('%DLQ%g')
+  })
+})
+
+describe("a group's own retry policy", () => {
+  const exponential = (more: object) => ({ type: 'EXPONENTIAL', exponentialRetryPolicy: more })
+
+  it('is exponential up to a limit, with the defaults of Apache', () => {
+    const delays = [0, 1, 2, 11, 40].map(times => retryDelayMs({ type: 'EXPONENTIAL' }, times))
+    expect(delays).toEqual([5_000, 10_000, 20_000, 7_200_000, 7_200_000])
+    expect(retryDelayMs(exponential({ initial: 100, max: 1000, multiplier: 3 }), 2)).toBe(900)
+    expect(retryDelayMs(exponential({ initial: -1, max: 'x', multiplier: 0 }), 0)).toBe(5_000)
+    expect(retryDelayMs(exponential({ initial: 1e300, max: 1e300 }), 9)).toBe(30 * 86_400_000)
+  })
+
+  it('is a list that begins with two steps that retries skip, or the delay levels', () => {
+    const customized = { type: 'CUSTOMIZED', customizedRetryPolicy: { next: [1, 2, 30, 40] } }
+    expect([0, 1, 2, 99].map(times => retryDelayMs(customized, times))).toEqual([30, 40, 40, 40])
+    expect(retryDelayMs({ type: 'CUSTOMIZED' }, 0)).toBeUndefined()
+    for (const odd of [
+      null,
+      'x',
+      [],
+      { customizedRetryPolicy: { next: [] } },
+      { customizedRetryPolicy: { next: ['a'] } },
+    ])
+      expect(retryDelayMs(odd, 0)).toBeUndefined()
+  })
+
+  it('says when a message comes again that was sent back without a level', async () => {
+    await start()
+    const policy = exponential({ initial: 700, max: 5000, multiplier: 2 })
+    const body = JSON.stringify({ groupName: 'g', groupRetryPolicy: policy, retryMaxTimes: 3 })
+    await world.ask(RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, {}, { body })
+    await world.store.append(message('orders', { text: 'UNIQ_KEY\u0001u\u0002DELAY\u00012\u0002' }))
+    let position = 0
+    for (const [tries, delayMs] of [
+      [1, 700],
+      [2, 1400],
+      [3, 2800],
+    ] as const) {
+      const fields = { offset: String(position), group: 'g', delayLevel: '0', originMsgId: 'x', originTopic: 'orders' }
+      await world.ask(RequestCode.CONSUMER_SEND_MSG_BACK, fields, { version: 100 })
+      await world.pass(delayMs - 1)
+      expect(delivered('%RETRY%g')).toHaveLength(tries - 1)
+      await world.pass(60)
+      const last = delivered('%RETRY%g').at(-1) ?? expect.fail('not retried')
+      expect(last.reconsumeTimes).toBe(tries)
+      expect(properties(last)).toMatchObject({ UNIQ_KEY: 'u', RETRY_TOPIC: 'orders', REAL_TOPIC: '%RETRY%g' })
+      expect(properties(last)).not.toHaveProperty('DELAY')
+      position = last.commitLogOffset
+    }
+    const fields = { offset: String(position), group: 'g', delayLevel: '0' }
+    await world.ask(RequestCode.CONSUMER_SEND_MSG_BACK, fields, { version: 100 })
+    expect(delivered('%DLQ%g')).toHaveLength(1)
+  })
+})
+
+describe('the eighteen levels of retries', () => {
+  it('are 10 s, 30 s, 1 to 10 min, 20 min, 30 min, 1 h, 2 h; then the dead letters', async () => {
+    await start()
+    await world.store.append(message('orders'))
+    let position = 0
+    const waits: number[] = []
+    for (;;) {
+      const before = delivered('%RETRY%g').length
+      const fields = { offset: String(position), group: 'g', delayLevel: '0', maxReconsumeTimes: '16' }
+      const sentAt = world.simulation.clock.now()
+      await world.ask(RequestCode.CONSUMER_SEND_MSG_BACK, fields, { version: 493 })
+      if (delivered('%DLQ%g').length > 0) break
+      while (delivered('%RETRY%g').length === before) await world.pass(5_000)
+      const last = delivered('%RETRY%g').at(-1) ?? expect.fail('not retried')
+      waits.push(Math.round((last.storeTimestamp - sentAt) / 1000))
+      position = last.commitLogOffset
+    }
+    expect(waits).toEqual([10, 30, ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30, 60, 120].map(minutes => minutes * 60)])
+    expect(delivered('%DLQ%g')[0]?.reconsumeTimes).toBe(17)
+  })
+})
+
+describe('levels of our own', () => {
+  it('come from messageDelayLevel', async () => {
+    await start({ broker: { messageDelayLevel: '2s 1h' } })
+    await send(1, { body: Buffer.from('two seconds') })
+    await send(7, { body: Buffer.from('an hour') })
+    await world.pass(2_100)
+    expect(bodies(delivered())).toEqual(['two seconds'])
+    await world.pass(3_600_000)
+    expect(bodies(delivered())).toEqual(['two seconds', 'an hour'])
   })
 })

@@ -93,8 +93,13 @@ export class DelaySchedule {
     }
   }
 
-  /** The message to store so that `message` comes at `due` (ms), whatever it asks for itself. */
-  at(due: number, message: MessageToAppend, properties = parseProperties(message.properties)): MessageToAppend {
+  /** The message to store so that `message` comes `delayMs` from now, whatever it asks for itself. */
+  in(delayMs: number, message: MessageToAppend): MessageToAppend {
+    if (delayMs <= 0 || !this.limits.timerWheelEnable) return message
+    return this.at(this.clock.now() + delayMs, message, parseProperties(message.properties))
+  }
+
+  private at(due: number, message: MessageToAppend, properties: Record<string, string>): MessageToAppend {
     this.noteTimer(due)
     delete properties[PropertyName.TIMER_ROLL_TIMES]
     delete properties[PropertyName.MILLRACE_ROLLED_FROM]

@@ -18,6 +18,7 @@ import type { Peer, RemotingRequest, Reply } from '../../listener/peer.js'
 import { type Answer, DONE, Refusal, withFaq } from '../../requests/answer.js'
 import { integerField, optionalIntegerField, textField } from '../../requests/fields.js'
 import type { BrokerCounters } from '../counters.js'
+import { retryDelayMs } from '../groups/retry-delay.js'
 import type { SubscriptionGroups } from '../groups/subscription-groups.js'
 import type { Topics } from '../topics/topics.js'
 import { type DelaySchedule, dropDelay } from './delay-schedule.js'
@@ -69,7 +70,11 @@ async function sendBack(options: SendBackOptions, { command, peer }: RemotingReq
     storeHost: storeHostFor(peer, config()),
     properties: retryProperties(message, isGivenUp ? 0 : delayLevel || FIRST_RETRY_LEVEL + message.reconsumeTimes),
   }
-  await store.append(schedule.schedule(retried))
+  const ownDelayMs =
+    isGivenUp || delayLevel !== 0 ? undefined : retryDelayMs(group.groupRetryPolicy, message.reconsumeTimes)
+  await store.append(
+    ownDelayMs === undefined ? schedule.schedule(retried) : schedule.in(ownDelayMs, withoutDelay(retried)),
+  )
   const origin = topics.find(parseProperties(retried.properties)[PropertyName.RETRY_TOPIC] ?? message.topic)
   if (origin) options.counters.sentBack(origin, groupName, isGivenUp)
   return DONE
@@ -85,6 +90,13 @@ function find(store: SendBackOptions['store'], position: number): StoredMessage 
 /** Address under which this client reaches the broker: it goes into the new message id. */
 function storeHostFor(peer: Peer, config: BrokerConfig): MessageToAppend['storeHost'] {
   return config.brokerIP1 === '' ? peer.local : { host: config.brokerIP1, port: peer.local.port }
+}
+
+/** The group's own delay takes the place of the levels. */
+function withoutDelay(message: MessageToAppend): MessageToAppend {
+  const properties = parseProperties(message.properties)
+  dropDelay(properties)
+  return { ...message, properties: Buffer.from(formatProperties(properties)) }
 }
 
 /** Remembers where the message came from; level 0 takes the delay away. */

@@ -12,7 +12,7 @@ export interface SubscriptionGroup {
   readonly retryQueueNums: number
   /** Tries before a message goes to the dead letters. */
   readonly retryMaxTimes: number
-  /** Kept for clients that read it; delays of remoting clients follow the delay levels. */
+  /** Delays before retries; the default is the delay levels. See `retryDelayMs`. */
   readonly groupRetryPolicy: JsonInput
   readonly brokerId: number
   readonly whichBrokerWhenConsumeSlowly: number

@@ -23,7 +23,7 @@ export interface DueOptions {
 }
 
 /** Entries delivered by one batch at most: what a crash in the middle leaves in doubt. */
-export const DUE_ENTRIES_MAX = 2048
+export const DUE_ENTRIES_MAX = 4096
 const BATCH_BYTES_MAX = 8 * 2 ** 20
 const FIRST = Buffer.alloc(0)
 
