@@ -14,6 +14,9 @@ export interface IntakeOptions {
   readonly openedAt: number
 }
 
+/** Keys that the same commit removes, hexadecimal; asked for by few messages. */
+export type Leaving = () => ReadonlySet<string>
+
 /** Entries taken in by one commit at most. */
 const ENTRIES_MAX = 4096
 
@@ -31,10 +34,9 @@ export class TimerIntake {
   ) {}
 
   /**
-   * Part of a commit: takes in what is there, from `nextOffset` on. `leaving` has the keys that the same commit removes
-   * (hexadecimal). Returns the number of entries looked at.
+   * Part of a commit: takes in what is there, from `nextOffset` on. Returns the number of entries looked at.
    */
-  take(leaving: ReadonlySet<string>): number {
+  take(leaving: Leaving): number {
     const { store } = this.options
     const entries = store.entries(SystemTopic.TIMER, 0, this.nextOffset, ENTRIES_MAX)
     for (const { position, sizeBytes } of entries) {
@@ -51,7 +53,7 @@ export class TimerIntake {
     return this.nextOffset < this.options.rebuildTo
   }
 
-  private takeOne(position: number, sizeBytes: number, leaving: ReadonlySet<string>): void {
+  private takeOne(position: number, sizeBytes: number, leaving: Leaving): void {
     const { record } = this
     if (record.has(PropertyName.TIMER_DEL_UNIQKEY)) this.takeRecall()
     else if (record.isRepeated) this.takeRepeated(position, sizeBytes, leaving)
@@ -85,7 +87,7 @@ export class TimerIntake {
   }
 
   /** A message that was stored anew before its log file went: it takes the place of the old copy. */
-  private takeRolled(position: number, sizeBytes: number, leaving: ReadonlySet<string>): void {
+  private takeRolled(position: number, sizeBytes: number, leaving: Leaving): void {
     const { index } = this.options
     const { due, topic } = this.record
     const from = this.record.number(PropertyName.MILLRACE_ROLLED_FROM)
@@ -112,13 +114,13 @@ export class TimerIntake {
       })
   }
 
-  private isNoted(key: Buffer, leaving: ReadonlySet<string>): boolean {
+  private isNoted(key: Buffer, leaving: Leaving): boolean {
     const text = key.toString('hex')
-    return this.batchKeys.has(text) || (!leaving.has(text) && this.options.index.has(key))
+    return this.batchKeys.has(text) || (!leaving().has(text) && this.options.index.has(key))
   }
 
   /** One entry per repeated message: the time of its next occurrence. A producer's retry replaces what it repeats. */
-  private takeRepeated(position: number, sizeBytes: number, leaving: ReadonlySet<string>): void {
+  private takeRepeated(position: number, sizeBytes: number, leaving: Leaving): void {
     const { index, openedAt } = this.options
     const { record } = this
     const { topic } = record
@@ -127,7 +129,7 @@ export class TimerIntake {
     const known = this.batchRepeats.get(name) ?? index.repeat(topic, uniqueKey)
     let due: number | undefined = record.due
     if (record.has(PropertyName.TIMER_ROLL_TIMES) && !this.isRebuilding) {
-      if (!known || leaving.has(known.toString('hex'))) return
+      if (!known || leaving().has(known.toString('hex'))) return
       due = known.readUIntBE(0, 6)
     } else if (this.isRebuilding && due <= openedAt) {
       const repetition = repetitionOf(record)

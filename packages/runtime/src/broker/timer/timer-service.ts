@@ -245,7 +245,9 @@ class TimerService {
     const intake = this.#intake
     const leaving = this.#leaving
     const { nextOffset } = intake
-    const keys = new Set(leaving.map(({ entry }) => entry.key.toString('hex')))
+    let keys: ReadonlySet<string> | undefined
+    const leavingKeys = (): ReadonlySet<string> =>
+      (keys ??= new Set(leaving.map(({ entry }) => entry.key.toString('hex'))))
     const before = this.context.clock.now() - RECALL_KEPT_MS
     this.#leaving = []
     this.#isBusy = true
@@ -254,7 +256,7 @@ class TimerService {
     const committed = index.commit(() => {
       change()
       for (const timer of leaving) this.#leave(timer)
-      if (!this.#stopped) intake.take(keys)
+      if (!this.#stopped) intake.take(leavingKeys)
       if (index.hasRecalls) index.forgetRecalls(before, RECALLS_FORGOTTEN_MAX)
       return intake.nextOffset
     })
