@@ -93,6 +93,8 @@ const LANES_MAX = 100_000
 const SAVE_INTERVAL_MS = 2_000
 /** Every so many times all tasks are stored, so that idle ones have little to read again as well. */
 const WHOLE_SAVE_EVERY = 30
+/** What is stored already. */
+const NOT_AGAIN = Promise.resolve(undefined)
 /** Entries read before other work has its turn. */
 const ENTRIES_PER_TURN = 1_000
 
@@ -202,10 +204,10 @@ export class TaskLanes {
     const lane = task.lanes.get(laneKey(topic, queueId, isDelayed))!
     const before = lane.appending
     const seen = lane.sequence
-    const appends = messages.map((message, i) => {
+    const appends = messages.map((message, i): Promise<Appended | undefined> => {
       const { sequence } = tags[i]!
       if (sequence === undefined) return this.store.append(message)
-      if (sequence <= seen) return undefined
+      if (sequence <= seen) return NOT_AGAIN
       lane.sequence = sequence
       return this.store.append(message)
     })
