@@ -195,7 +195,7 @@ export class PopReceipts implements FlushCompanion {
     const receipt = new PopReceipt(queue, startOffset, popTime, popTime + invisibleMs, count, distances, open)
     this.#keep(receipt)
     this.#touch(receipt)
-    if (receipt.dueMs < this.#firstDueMs) this.#firstDueMs = receipt.dueMs
+    this.#noteDue(receipt)
     return receipt
   }
 
@@ -251,8 +251,7 @@ export class PopReceipts implements FlushCompanion {
       receipt.isReviving = true
       due.push(receipt)
     }
-    for (const { dueMs, isReviving, open } of this.#dirty)
-      if (!isReviving && open !== 0 && dueMs < this.#firstDueMs) this.#firstDueMs = dueMs
+    for (const receipt of this.#dirty) this.#noteDue(receipt)
     return due
   }
 
@@ -268,8 +267,12 @@ export class PopReceipts implements FlushCompanion {
     this.#touch(receipt)
     if (receipt.open === 0) return true
     receipt.isReviving = false
-    if (receipt.dueMs < this.#firstDueMs) this.#firstDueMs = receipt.dueMs
+    this.#noteDue(receipt)
     return false
+  }
+
+  #noteDue({ dueMs, isReviving, open }: PopReceipt): void {
+    if (!isReviving && open !== 0 && dueMs < this.#firstDueMs) this.#firstDueMs = dueMs
   }
 
   /** Forgets queues: of a topic, or of a group, or of both. Their receipts have no effect any more. */
@@ -387,7 +390,12 @@ export class PopReceipts implements FlushCompanion {
   written(): void {
     // Reads of this turn may still see what was there before.
     this.#store.refresh()
-    for (const receipt of this.#writing?.receipts ?? []) if (receipt.open === 0 && !receipt.isDirty) this.#drop(receipt)
+    for (const receipt of this.#writing?.receipts ?? []) {
+      if (receipt.open === 0 && !receipt.isDirty) this.#drop(receipt)
+      // A look at what is due may have come while these were neither changed nor stored.
+      else this.#noteDue(receipt)
+    }
+    if (this.#writing !== undefined) this.#journal?.stored(this.#writing.sequence)
     this.#writing = undefined
     this.#evict()
   }
@@ -395,7 +403,10 @@ export class PopReceipts implements FlushCompanion {
   /** After a full disk all of it is written again; after anything else nothing is ever written. */
   failed(): void {
     const { queues, receipts, removed } = this.#writing ?? { queues: [], receipts: [], removed: [] }
-    for (const receipt of receipts) this.#touch(receipt)
+    for (const receipt of receipts) {
+      this.#touch(receipt)
+      this.#noteDue(receipt)
+    }
     for (const queue of queues) queue.isNew = queue.isOrderDirty = true
     this.#dirtyQueues.push(...queues)
     this.#removedQueues.push(...removed)

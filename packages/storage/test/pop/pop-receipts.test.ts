@@ -1,8 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Disk } from '@millrace/core'
+import { nodeEnvironment } from '@millrace/core/node'
 import { memoryDisk, simulate } from '@millrace/core/testkit'
 import {
   ConsumerOffsets,
   type KeyValue,
+  KeyValueStore,
   MetadataStore,
   memoryKeyValue,
   type PopQueue,
@@ -191,6 +196,38 @@ it('receipts stay on disk only when there are many, and are found there', async 
   expect(receipts.firstDueMs).toBeLessThanOrEqual(1_000_001)
   expect(receipts.due(1_000_002, 10).map(receipt => receipt.startOffset)).toEqual([1, 2])
   expect(receipts.firstDueMs).toBe(1_000_003)
+})
+
+it('receipts are found when their time is over, also by a look that comes while they are being stored', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-receipts-'))
+  const environment = nodeEnvironment()
+  const store = await KeyValueStore.open(directory, { durability: 'committed', environment })
+  const offsets = new ConsumerOffsets(store, store.table('versions'), environment.clock)
+  const receipts = new PopReceipts(store, offsets, environment.scheduler)
+  const receipt = receipts.add(receipts.queue('g', 't', 0), 0, 1_000, 10, [0])
+  const stored = offsets.flush()
+  const early = receipts.due(2_000, 10)
+  await stored
+  if (early.length === 0) expect(receipts.firstDueMs).toBe(1_010)
+  expect([...early, ...receipts.due(2_000, 10)]).toEqual([receipt])
+  await store.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+it('the journal of receipts does not grow without end', async () => {
+  const disk = memoryDisk()
+  const { metadata, queue } = await open(memoryKeyValue(), disk, true)
+  const { receipts } = metadata
+  for (let i = 0; i < 20; i++) {
+    for (let j = 0; j < 50; j++) {
+      const offset = i * 50 + j
+      receipts.acknowledge(receipts.add(queue, offset, offset, 1_000, [offset]), offset)
+      receipts.moveTo(queue, offset + 1)
+      await simulation.runUntilSettled(receipts.commit())
+    }
+    await simulation.runUntilSettled(metadata.offsets.flush())
+  }
+  expect((disk.size('/pop-0') ?? 0) + (disk.size('/pop-1') ?? 0)).toBeLessThan(10_000)
 })
 
 async function open(keyValue: KeyValue, disk: Disk, isJournaled: boolean): Promise<Process> {

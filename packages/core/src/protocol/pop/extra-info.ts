@@ -28,24 +28,35 @@ export function formatExtraInfo(info: ExtraInfo): string {
 export function parseExtraInfo(text: string): ExtraInfo | undefined {
   const parts = text.split(' ')
   if ((parts.length !== 8 && parts.length !== 7) || parts[4] === '' || parts[5] === '') return undefined
-  const [checkpointOffset, popTime, invisibleTime, reviveQueueId] = parts.slice(0, 4).map(integer)
-  const queueId = integer(parts[6])
-  const queueOffset = parts.length === 8 ? integer(parts[7]) : undefined
-  if ([checkpointOffset, popTime, invisibleTime, reviveQueueId, queueId, queueOffset ?? 0].some(Number.isNaN))
-    return undefined
-  return {
-    checkpointOffset,
-    popTime,
-    invisibleTime,
-    reviveQueueId,
+  const info: ExtraInfo = {
+    checkpointOffset: integer(parts[0]),
+    popTime: integer(parts[1]),
+    invisibleTime: integer(parts[2]),
+    reviveQueueId: integer(parts[3]),
     retryFlag: parts[4],
     brokerName: parts[5],
-    queueId,
-    queueOffset,
+    queueId: integer(parts[6]),
+    queueOffset: parts.length === 8 ? integer(parts[7]) : undefined,
   }
+  const { checkpointOffset, invisibleTime, popTime, queueId, queueOffset, reviveQueueId } = info
+  // One that is no number makes the sum none.
+  const sum = checkpointOffset + popTime + invisibleTime + reviveQueueId + queueId + (queueOffset ?? 0)
+  return Number.isNaN(sum) ? undefined : info
 }
 
+/** Digits, perhaps after a minus: NaN for anything else. Written out because every acknowledgement asks six times. */
 function integer(text: string): number {
-  const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN
-  return Number.isSafeInteger(value) ? value : Number.NaN
+  const begin = text.charCodeAt(0) === MINUS ? 1 : 0
+  if (text.length === begin) return Number.NaN
+  let value = 0
+  for (let i = begin; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - ZERO
+    if (!(digit >= 0 && digit <= 9)) return Number.NaN
+    value = value * 10 + digit
+  }
+  if (!Number.isSafeInteger(value)) return Number.NaN
+  return begin === 0 ? value : -value
 }
+
+const MINUS = 0x2d
+const ZERO = 0x30

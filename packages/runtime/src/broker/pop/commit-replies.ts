@@ -1,7 +1,7 @@
 import { CommandFlag, encodeResponse, type RemotingCommand } from '@millrace/core'
 import type { PopReceipts } from '@millrace/storage'
 import type { Peer, Reply } from '../../listener/peer.js'
-import { failureReply } from '../../requests/answer.js'
+import { DONE, failureReply } from '../../requests/answer.js'
 
 type Asked = Pick<RemotingCommand, 'flag' | 'opaque' | 'serialization'>
 
@@ -39,8 +39,26 @@ export class CommitReplies {
       )
     }
     if ((asked.flag & CommandFlag.ONEWAY) === 0)
-      this.#waiting.push({ peer, asked, frame: encodeResponse(asked, reply) })
+      this.#waiting.push({ peer, asked, frame: reply === DONE ? doneFrame(asked) : encodeResponse(asked, reply) })
   }
+}
+
+/** The header of `DONE` around its opaque, as the general codec writes it. */
+const MARK = 1_234_567_890
+const HEADER_AT = 8
+const [BEFORE = '', AFTER = ''] = encodeResponse({ opaque: MARK, serialization: 'JSON' }, DONE)
+  .toString('latin1', HEADER_AT)
+  .split(String(MARK))
+
+/** Most answers are this one. */
+function doneFrame(asked: Asked): Buffer {
+  if (asked.serialization !== 'JSON') return encodeResponse(asked, DONE)
+  const header = BEFORE + asked.opaque + AFTER
+  const frame = Buffer.allocUnsafe(HEADER_AT + header.length)
+  frame.writeInt32BE(4 + header.length, 0)
+  frame.writeInt32BE(header.length, 4)
+  frame.write(header, HEADER_AT, 'latin1')
+  return frame
 }
 
 function release(waiting: readonly Waiting[]): void {
