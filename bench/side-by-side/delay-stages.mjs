@@ -17,6 +17,7 @@ function delayed(id, title, count, args, bars) {
     async run(context) {
       const load1 = ['-connections', 4, '-inflight', 64, '-size', 1024, '-count', context.isQuick ? count / 10 : count]
       const answer = await load(context, 'delay', '-topic', newTopic(id), ...load1, ...args)
+      if (!answer.firing?.servers) throw new Error(answer.error ?? 'messages were refused, or did not come')
       return {
         perSecond: answer.msgs_per_s,
         cpuMicros: cpuMicros(answer, answer.msgs_per_s),

@@ -16,7 +16,7 @@ import { type Answer, jsonReply, Refusal } from '../../requests/answer.js'
 import { optionalTextField, textField } from '../../requests/fields.js'
 import type { Topics } from '../topics/topics.js'
 import type { TimerIndex } from './timer-index.js'
-import type { RecallOutcome, TimerMessage } from './timer-service.js'
+import type { RecallOutcome, TimerMessage } from './timer-messages.js'
 
 export interface RecallOptions {
   readonly config: BrokerConfig
