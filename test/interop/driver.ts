@@ -19,8 +19,8 @@ export class Driver {
     void this.#listen()
   }
 
-  /** Runs one case against one broker; throws what the case found. */
-  async run(name: string, target: Target): Promise<void> {
+  /** Runs one case against one broker: what it has to say; throws what it found. */
+  async run(name: string, target: Target, ...words: string[]): Promise<string> {
     const id = String(++this.#ids)
     const answer = await new Promise<string>(resolve => {
       const timer = setTimeout(
@@ -31,11 +31,21 @@ export class Driver {
         clearTimeout(timer)
         resolve(text)
       })
-      this.#child.tell(`${id} ${name} ${target.nameServer} ${target.broker}`)
+      this.#child.tell([id, name, target.nameServer, target.broker, ...words].join('\t'))
     })
     this.#waiting.delete(id)
     if (answer === 'ended') throw new ClientStartError(this.#child.failure('ended').message)
-    if (answer !== 'ok') throw new Error(JSON.parse(answer.slice('failed '.length)) as string)
+    const said = JSON.parse(answer.slice(answer.indexOf(' ') + 1)) as string
+    if (answer.startsWith('ok ')) return said
+    // The client's first connection failed: it is not yet the broker's doing.
+    throw /RemotingConnectException|RemotingSendRequestException: send request to/.test(said)
+      ? new ClientStartError(said)
+      : new Error(said)
+  }
+
+  /** Runs a verb of mqadmin: what it printed. */
+  mqadmin(target: Target, verb: readonly string[], user: readonly [string, string] = ['-', '-']): Promise<string> {
+    return this.run('mqadmin', target, ...user, ...verb)
   }
 
   close(): Promise<void> {

@@ -118,7 +118,7 @@ export function featureCases(kind: TargetKind): void {
       describe.concurrent(client.name, () => {
         for (const [name, body, only] of FEATURES) {
           if (only && client === javaBinary && kind === apache) continue
-          feature(kind.name, client.name, name, () => drivers[index]!.run(body, target), TRY_MS)
+          feature(kind.name, client.name, name, async () => void (await drivers[index]!.run(body, target)), TRY_MS)
         }
       })
     }

@@ -1,5 +1,12 @@
 import { connect } from 'node:net'
 
+export interface Answer {
+  readonly code: number
+  readonly remark?: string
+  readonly extFields?: Readonly<Record<string, string>>
+  readonly body: Buffer
+}
+
 /**
  * One request in the remoting protocol with JSON headers, on a connection of its own: what the suite itself needs
  * (is it up? create a topic) without Java, and without the code under test.
@@ -9,7 +16,8 @@ export function request(
   code: number,
   extFields: Readonly<Record<string, string>>,
   deadlineMs = 5_000,
-): Promise<{ code: number; remark?: string; body: Buffer }> {
+  body: Buffer = Buffer.alloc(0),
+): Promise<Answer> {
   const header = Buffer.from(
     JSON.stringify({
       code,
@@ -22,7 +30,7 @@ export function request(
     }),
   )
   const frame = Buffer.alloc(8)
-  frame.writeUInt32BE(4 + header.length)
+  frame.writeUInt32BE(4 + header.length + body.length)
   frame.writeUInt32BE(header.length, 4)
   const [host, port] = address.split(':')
   return new Promise((resolve, reject) => {
@@ -30,13 +38,13 @@ export function request(
     socket.setTimeout(deadlineMs, () => socket.destroy(new Error(`no answer from ${address} in ${deadlineMs} ms`)))
     socket.once('error', reject)
     socket.once('close', () => reject(new Error(`${address} closed the connection`)))
-    socket.write(Buffer.concat([frame, header]))
+    socket.write(Buffer.concat([frame, header, body]))
     let received = Buffer.alloc(0)
     socket.on('data', chunk => {
       received = Buffer.concat([received, chunk])
       if (received.length < 8 || received.length < 4 + received.readUInt32BE()) return
       const end = 8 + (received.readUInt32BE(4) & 0xff_ffff)
-      const answer = JSON.parse(received.toString('utf8', 8, end)) as { code: number; remark?: string }
+      const answer = JSON.parse(received.toString('utf8', 8, end)) as Omit<Answer, 'body'>
       resolve({ ...answer, body: received.subarray(end, 4 + received.readUInt32BE()) })
       socket.destroy()
     })

@@ -126,7 +126,7 @@ function queueReply({ registry, store, topics }: ConsumeOptions, { command }: Re
     queueData.push({ eval: false, physicOffset: entry.position, physicSize: entry.sizeBytes, tagsCode: entry.tagHash })
   }
   return jsonReply({
-    filterData: 'null',
+    filterData: subscriptionData && 'null',
     maxQueueIndex,
     minQueueIndex,
     queueData,

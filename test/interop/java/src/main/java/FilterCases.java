@@ -9,7 +9,7 @@ import org.apache.rocketmq.common.message.Message;
 
 /** Tags and SQL92. */
 final class FilterCases {
-    static void register(Map<String, Driver.Case> cases) {
+    static void register(Map<String, Driver.Check> cases) {
         cases.put("tags", FilterCases::tags);
         cases.put("sql", FilterCases::sql);
         cases.put("sql-refused", FilterCases::sqlRefused);

@@ -25,7 +25,7 @@ import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
 
 /** Ways to send and to receive. */
 final class MessagingCases {
-    static void register(Map<String, Driver.Case> cases) {
+    static void register(Map<String, Driver.Check> cases) {
         cases.put("broadcast", MessagingCases::broadcast);
         cases.put("request-reply", MessagingCases::requestReply);
         cases.put("batch", MessagingCases::batch);

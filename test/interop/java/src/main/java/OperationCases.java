@@ -22,7 +22,7 @@ import org.apache.rocketmq.remoting.protocol.subscription.SubscriptionGroupConfi
 
 /** What operators do with topics, groups and offsets, by DefaultMQAdminExt. */
 final class OperationCases {
-    static void register(Map<String, Driver.Case> cases) {
+    static void register(Map<String, Driver.Check> cases) {
         cases.put("query", OperationCases::query);
         cases.put("reset-offset-online", OperationCases::resetOnline);
         cases.put("reset-offset-offline", OperationCases::resetOffline);

@@ -11,7 +11,7 @@ import org.apache.rocketmq.common.message.MessageRequestMode;
 
 /** Queues assigned by the broker, and messages popped instead of pulled. */
 final class PopCases {
-    static void register(Map<String, Driver.Case> cases) {
+    static void register(Map<String, Driver.Check> cases) {
         cases.put("assigned-by-broker", PopCases::assignedByBroker);
         cases.put("pop", PopCases::pop);
         cases.put("pop-shared", PopCases::popShared);

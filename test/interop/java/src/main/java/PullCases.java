@@ -15,7 +15,7 @@ import org.apache.rocketmq.common.message.MessageQueue;
 
 /** Consumers that ask, and where consumers begin. */
 final class PullCases {
-    static void register(Map<String, Driver.Case> cases) {
+    static void register(Map<String, Driver.Check> cases) {
         cases.put("lite-pull-subscribe", PullCases::subscribe);
         cases.put("lite-pull-assign-and-seek", PullCases::assignAndSeek);
         cases.put("lite-pull-commits", PullCases::commits);

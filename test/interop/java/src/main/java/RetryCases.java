@@ -15,7 +15,7 @@ import org.apache.rocketmq.common.message.MessageExt;
 
 /** Messages that come again, and order that stays. */
 final class RetryCases {
-    static void register(Map<String, Driver.Case> cases) {
+    static void register(Map<String, Driver.Check> cases) {
         cases.put("retry-then-dlq", RetryCases::retryThenDlq);
         cases.put("retry-succeeds", RetryCases::retrySucceeds);
         cases.put("dlq-at-once", RetryCases::dlqAtOnce);

@@ -11,7 +11,7 @@ final class SecurityCases {
     static final String ADMIN = "super";
     static final String ADMIN_SECRET = "super-secret";
 
-    static void register(Map<String, Driver.Case> cases) {
+    static void register(Map<String, Driver.Check> cases) {
         cases.put("tls", SecurityCases::tls);
         cases.put("acl-super-user", SecurityCases::superUser);
         cases.put("acl-wrong-secret", SecurityCases::wrongSecret);

@@ -7,7 +7,7 @@ import org.apache.rocketmq.common.message.Message;
 
 /** Messages for later. */
 final class TimeCases {
-    static void register(Map<String, Driver.Case> cases) {
+    static void register(Map<String, Driver.Check> cases) {
         cases.put("delay-levels", TimeCases::delayLevels);
         cases.put("timer", TimeCases::timer);
         cases.put("timer-in-the-past", TimeCases::inThePast);

@@ -15,7 +15,7 @@ import org.apache.rocketmq.common.message.MessageExt;
 
 /** Half messages. The bodies say what the producer decides: first answer, then the answer when it is asked. */
 final class TransactionCases {
-    static void register(Map<String, Driver.Case> cases) {
+    static void register(Map<String, Driver.Check> cases) {
         cases.put("transaction-outcomes", TransactionCases::outcomes);
         cases.put("transaction-invisible", TransactionCases::invisibleUntilCommit);
         cases.put("transaction-check-by-another", TransactionCases::checkByAnother);
