@@ -35,7 +35,7 @@ const sent = {
   f: '0',
   g: '1',
   h: '0',
-  i: '',
+  i: 'UNIQ_KEY\u00010A0B0C0D0E0F000000000000000000000000ABCD\u0002WAIT\u0001true',
   j: '0',
   k: 'false',
 }
@@ -244,7 +244,7 @@ export function dashboardCases(kinds: readonly TargetKind[], stageOf: (kind: Tar
             : Buffer.from(typeof one.sends === 'string' ? one.sends : JSON.stringify(one.sends))
         const fields = one.fields?.(stage) ?? {}
         const answer = await request(stage.target[one.to], one.code, fields, 10_000, bytes)
-        expect([answer.code, answer.remark]).toEqual([one.answers ?? 0, one.answers ? answer.remark : answer.remark])
+        expect(answer).toMatchObject({ code: one.answers ?? 0 })
         const shape = { header: Object.keys(answer.extFields ?? {}).sort(), members: membersOf(one.body, answer) }
         if (kind === apache) reference = shape
         else if (reference) expect(missing(reference, shape)).toEqual({ header: [], members: [] })
@@ -263,7 +263,11 @@ function missing(reference: { header: string[]; members: string[] }, shape: { he
 }
 
 function membersOf(body: Body, answer: Answer): string[] {
-  if (body === 'json') return jsonPaths(answer.body.toString())
+  if (body === 'json') {
+    const paths = jsonPaths(answer.body.toString()).map(path => path.replace(/(commitLogDiskRatio)_.*/, '$1'))
+    // Static topics are not served: docs/differences.md.
+    return paths.filter(path => !path.startsWith('topicQueueMapping'))
+  }
   if (body === 'none') expect(answer.body.length).toBe(0)
   else expect(answer.body.length).toBeGreaterThan(0)
   // Each stored message begins with its size and a magic number.

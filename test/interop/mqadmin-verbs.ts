@@ -86,7 +86,7 @@ export const VERBS: readonly Verb[] = [
   verb('queryCq -t stage -q 0 -i 0 -c 5 -b {broker} -g stage-group', /Subscription data/),
   verb('sendMessage -t stage -p hello -k stage-key -c stage-tag', /SEND_OK/, 'shape'),
   verb('queryMsgByKey -t stage -k stage-key', /1/, 'shape'),
-  verb('checkMsgSendRT -t stage -a 3 -s 100', /true/, 'shape'),
+  verb('checkMsgSendRT -t stage -a 3 -s 100', /true/, 'shows'),
   verb('sendMsgStatus -b broker-a -s 64 -c 2', /SEND_OK/, 'shape'),
   verb('statsAll', /stage-group/, 'shows'),
   verb('statsAll -t stage', /stage-group/, 'shape'),

@@ -4,6 +4,7 @@ import org.apache.rocketmq.acl.common.AclClientRPCHook;
 import org.apache.rocketmq.acl.common.SessionCredentials;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.MessageSelector;
+import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.remoting.RPCHook;
 
 /** Against a broker with users and policies, with TLS, and without property filters. */
@@ -13,6 +14,7 @@ final class SecurityCases {
 
     static void register(Map<String, Driver.Check> cases) {
         cases.put("tls", SecurityCases::tls);
+        cases.put("acl-stage", SecurityCases::stage);
         cases.put("acl-super-user", SecurityCases::superUser);
         cases.put("acl-wrong-secret", SecurityCases::wrongSecret);
         cases.put("acl-policies", SecurityCases::policies);
@@ -30,6 +32,12 @@ final class SecurityCases {
         Lab.sendAll(lab.producer(), topic, 1, 10);
         lab.listen(Lab.fresh("group"), topic, "*").awaitExactly(Lab.numbers(1, 10), 30);
         plain.listen(Lab.fresh("group"), topic, "*").awaitExactly(Lab.numbers(1, 10), 30);
+    }
+
+    /** The topic that the verbs of mqadmin look at. */
+    private static void stage(Lab nobody) throws Exception {
+        Lab lab = nobody.as(signed(ADMIN, ADMIN_SECRET), false);
+        lab.topic(new TopicConfig(StageCases.TOPIC, 4, 4, 6));
     }
 
     private static void superUser(Lab nobody) throws Exception {
