@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util'
 import { expect } from 'vitest'
 import type { Driver } from './driver.js'
 import type { Verb } from './mqadmin-verbs.js'
@@ -16,8 +17,7 @@ export interface Stage {
 
 /** Output without what differs from run to run, lines in order. */
 function plain(output: string, dropsNumbers: boolean): string[] {
-  const text = output
-    .replace(/\u001b\[[0-9;]*m/g, '')
+  const text = stripVTControlCharacters(output)
     .replace(/\b[0-9A-F]{32,}\b/g, '<id>')
     .replace(/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d([,.:]\d+)?/g, '<time>')
     .replace(/127\.0\.0\.1(:\d+)?/g, '<address>')

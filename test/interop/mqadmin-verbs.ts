@@ -124,16 +124,16 @@ export const VERBS: readonly Verb[] = [
   verb('remappingStaticTopic -b broker-a -t stage-static', /mapping data/, 'none'),
 ]
 
-/** Against brokers with users and policies, as their first user. */
+/** Against brokers with users and policies, as their first user. Apache shows passwords, Millrace does not keep them. */
 export const SECURITY_VERBS: readonly Verb[] = [
   verb('createUser -b {broker} -u one -p first-secret -t Normal', /success/),
   verb('createUser -c DefaultCluster -u two -p second-secret', /success/),
-  verb('listUser -b {broker}', /two/),
-  verb('listUser -b {broker} -f tw', /two/),
-  verb('getUser -b {broker} -u one', /Normal/),
+  verb('listUser -b {broker}', /two/, 'shows'),
+  verb('listUser -b {broker} -f tw', /two/, 'shows'),
+  verb('getUser -b {broker} -u one', /one .*Normal +enable/, 'shows'),
   verb('updateUser -b {broker} -u one -t Super', /success/),
   verb('updateUser -b {broker} -u two -s disable', /success/),
-  verb('getUser -b {broker} -u two', /disable/),
+  verb('getUser -b {broker} -u two', /two .*Normal +disable/, 'shows'),
   verb('createAcl -b {broker} -s User:two -r Topic:stage -a Pub,Sub -d Allow', /success/),
   verb('createAcl -b {broker} -s User:two -r Group:*,Topic:pre* -a Sub -i 10.0.0.0/8 -d Deny', /success/),
   verb('listAcl -b {broker}', /Topic:stage/),
@@ -147,6 +147,6 @@ export const SECURITY_VERBS: readonly Verb[] = [
   verb('getAcl -b {broker} -s User:two', /Group:\*/),
   verb('deleteAcl -b {broker} -s User:two', /success/),
   verb('deleteUser -b {broker} -u two', /success/),
-  verb('listUser -b {broker}', /one/),
+  verb('listUser -b {broker}', /one .*Super/, 'shows'),
   verb('topicStatus -t stage', /broker-a/),
 ]

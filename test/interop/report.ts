@@ -111,7 +111,8 @@ export function writePage(): void {
 
 Written by \`npm run test:interop\`: official, unmodified clients against a running name server and broker. The same
 cases run against Apache RocketMQ, so a "no" is Millrace's and not the suite's. "–": the client has no such feature, or
-the case does not use it. What each client sends and expects back is in \`test/interop/README.md\`.
+the case does not use it. What each client sends and expects back is in \`test/interop/README.md\`; where Millrace differs from
+Apache on purpose, and why, in [differences.md](differences.md).
 
 Last run: ${new Date().toISOString().slice(0, 10)}, Node ${process.version}.
 `

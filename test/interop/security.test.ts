@@ -68,6 +68,9 @@ if (missing) {
       rmSync(dir, { recursive: true, force: true })
     })
 
+    // First, while there are no other users to list.
+    const stageOf = (kind: TargetKind) => ({ target: targets.get(kind)!, id: '', offsetId: '', dir })
+    describe('mqadmin', () => verbCases(kinds, SECURITY_VERBS, stageOf, () => driver, USER))
     for (const kind of kinds) {
       describe.concurrent(kind.name, () => {
         for (const [name, body] of FEATURES) {
@@ -76,7 +79,5 @@ if (missing) {
         }
       })
     }
-    const stageOf = (kind: TargetKind) => ({ target: targets.get(kind)!, id: '', offsetId: '', dir })
-    describe('mqadmin', () => verbCases(kinds, SECURITY_VERBS, stageOf, () => driver, USER))
   })
 }
