@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { count, json, MemoryState, msgpack, pipeline, planPipeline, TaskProgram, topic, tumbling } from '@millrace/core'
+import { json, MemoryState, msgpack, pipeline, planPipeline, TaskProgram, topic, tumbling } from '@millrace/core'
 import { nodeEnvironment } from '@millrace/core/node'
 import { testPipeline } from '@millrace/core/testkit'
 import { openTaskState } from '@millrace/storage'

@@ -204,11 +204,12 @@ describe('a service started by the command line', () => {
     expect(await firstLine(broker)).not.toHaveProperty('nameserver')
     // The broker is ready before the other process knows of it.
     const sent = () => millrace('send', 'apart', 'x', '--nameserver', address)
-    await vi
-      .waitFor(async () => expect((await sent()).out).toMatch(/^sent 1 to apart/), { timeout: 20_000, interval: 100 })
-      .finally(async () => {
-        for (const child of [broker, nameserver]) expect(await stopped(child, 'SIGTERM')).toBe(0)
-      })
+    try {
+      const arrived = async () => expect((await sent()).out).toMatch(/^sent 1 to apart/)
+      await vi.waitFor(arrived, { timeout: 20_000, interval: 100 })
+    } finally {
+      for (const child of [broker, nameserver]) expect(await stopped(child, 'SIGTERM')).toBe(0)
+    }
   })
 
   it('takes a TypeScript configuration', async () => {

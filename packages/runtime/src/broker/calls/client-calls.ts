@@ -126,8 +126,9 @@ async function consumerStatus({ registry }: ClientCallOptions, { command }: Remo
   const answers = await Promise.all(
     asked.map(async ({ clientId, peer }): Promise<[string, ReadonlyMap<MessageQueue, number>] | undefined> => {
       const answer = await peer.call(request, STATUS_DEADLINE_MS).catch(() => undefined)
-      const offsets = answer?.code === ResponseCode.SUCCESS && decodeQueueOffsets(answer.body, 'messageQueueTable')
-      return offsets && offsets.ok ? [clientId, offsets.value] : undefined
+      if (answer?.code !== ResponseCode.SUCCESS) return undefined
+      const offsets = decodeQueueOffsets(answer.body, 'messageQueueTable')
+      return offsets.ok ? [clientId, offsets.value] : undefined
     }),
   )
   const consumerTable = new Map<string, JsonInput>(
