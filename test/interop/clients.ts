@@ -59,7 +59,7 @@ function javaClient(name: string, count: number, flags: readonly string[]): Clie
   }
 }
 
-const go: Client = {
+export const go: Client = {
   name: 'Go rocketmq-client-go/v2 2.1.2',
   count: 10_000,
   modes: ['concurrent', 'orderly', 'reject'],

@@ -25,7 +25,7 @@ import (
 
 func main() {
 	rlog.SetLogLevel("error")
-	commands := map[string]func(args []string) error{"send": send, "consume": consume, "create": create}
+	commands := map[string]func(args []string) error{"send": send, "consume": consume, "create": create, "feature": feature}
 	run, ok := commands[os.Args[1]]
 	if !ok {
 		fail(fmt.Errorf("no such command: %s", os.Args[1]))
