@@ -5,7 +5,7 @@ import type { Disk } from '@millrace/core'
 import { nodeDisk, nodeEnvironment } from '@millrace/core/node'
 import { memoryDisk } from '@millrace/core/testkit'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ChangeJournal, type JournaledChange } from '../../src/metadata/change-journal.js'
 import { MetadataStore } from '../../src/metadata/metadata-store.js'
 
@@ -119,12 +119,9 @@ describe('a metadata store with journal', () => {
   it('does not grow without end', async () => {
     const store = await open()
     const topics = store.table<string>('topics')
-    for (let i = 0; i < 60; i++) {
-      await topics.put('same', 'x'.repeat(100_000))
-      if (i % 10 === 9) await new Promise(resolve => setTimeout(resolve, 20))
-    }
-    await store.offsets.flush()
-    expect(statSync(journalPath()).size).toBeLessThan(4_000_000)
+    for (let i = 0; i < 60; i++) await topics.put('same', 'x'.repeat(100_000))
+    expect(statSync(journalPath()).size).toBeGreaterThan(1_000_000)
+    await vi.waitFor(() => expect(statSync(journalPath()).size).toBe(0), { timeout: 10_000 })
   })
 
   it('stores the direct way what the journal cannot take', async () => {
