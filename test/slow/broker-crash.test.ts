@@ -7,7 +7,8 @@ import { checkHistory } from '../faults/checkers.js'
 import { runCrashLoop } from '../faults/crash-loop.js'
 import { announcedRandom } from '../faults/random.js'
 
-const ROUNDS = 12
+/** `KILLS=1000` is the long form. */
+const ROUNDS = Number(process.env['KILLS'] ?? 12)
 
 let directory: string
 

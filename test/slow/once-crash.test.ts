@@ -15,7 +15,8 @@ import { BrokerTarget } from '../faults/broker-target.js'
 import { announcedRandom, type SeededRandom } from '../faults/random.js'
 import { Lost } from '../faults/target.js'
 
-const ROUNDS = 8
+/** `KILLS=1000` is the long form. */
+const ROUNDS = Number(process.env['KILLS'] ?? 4)
 const TASKS = 3
 const QUEUES = 4
 const PIPELINE = 'crash-pipeline'

@@ -9,7 +9,8 @@ import { handleFields, type Popped, readPopped } from '../faults/popped.js'
 import { announcedRandom, type SeededRandom } from '../faults/random.js'
 import { Lost } from '../faults/target.js'
 
-const ROUNDS = 6
+/** `KILLS=1000` is the long form. */
+const ROUNDS = Number(process.env['KILLS'] ?? 4)
 const TOPIC = 'crash'
 const GROUP = 'crash-poppers'
 const QUEUES = 4

@@ -17,7 +17,8 @@ import type { FrameClient } from '../faults/frame-client.js'
 import { announcedRandom, type SeededRandom } from '../faults/random.js'
 import { Lost } from '../faults/target.js'
 
-const ROUNDS = 8
+/** `KILLS=1000` is the long form. */
+const ROUNDS = Number(process.env['KILLS'] ?? 4)
 const WORKERS = 48
 const STORED_PER_ROUND_MAX = 400
 const QUEUES = 4
