@@ -54,6 +54,9 @@ function linesOf(settings: Readonly<Record<string, string>>): string[] {
   return Object.entries(settings).map(([name, value]) => `${name}=${value}`)
 }
 
+/** Apache refuses sends that waited 200 ms, which on a small machine under test they do. */
+const PATIENCE = { waitTimeMillsInSendQueue: '10000' }
+
 export const apacheName = 'Apache RocketMQ 5.5.0'
 
 export const apache: TargetKind = {
@@ -69,7 +72,7 @@ export const apache: TargetKind = {
       BROKER_PORT: String(brokerPort),
       BROKER_HEAP: '-Xms512m -Xmx512m',
       NAMESRV_HEAP: '-Xms128m -Xmx256m',
-      BROKER_EXTRA: linesOf(settings).join(';'),
+      BROKER_EXTRA: linesOf({ ...PATIENCE, ...settings }).join(';'),
     }
     mkdirSync(dataDir, { recursive: true })
     await run(join(apacheDir, 'start.sh'), ['all'], { env, timeoutMs: 300_000 })
