@@ -8,7 +8,7 @@ import { type Stage, verbCases } from './mqadmin-cases.js'
 import { VERBS } from './mqadmin-verbs.js'
 import { writePage } from './report.js'
 import { workDir } from './scenario.js'
-import { selectedTargets, type TargetKind } from './targets.js'
+import { selectedTargets, type Target, type TargetKind } from './targets.js'
 
 const topicList = [
   {
@@ -35,6 +35,7 @@ if (missing) {
 } else {
   describe('mqadmin and dashboard', () => {
     const stages = new Map<TargetKind, Stage>()
+    const targets: Target[] = []
     let dir: string
     // One for each broker: the clients of the stage have the same ids on both.
     const drivers = new Map<TargetKind, Driver>()
@@ -43,6 +44,7 @@ if (missing) {
       dir = workDir()
       for (const kind of kinds) {
         const target = await kind.start(`${dir}/${stages.size}`)
+        targets.push(target)
         const driver = new Driver(`${dir}/home-${stages.size}`)
         drivers.set(kind, driver)
         const [id, offsetId] = (await driver.run('stage', target)).split(' ') as [string, string]
@@ -55,7 +57,7 @@ if (missing) {
     })
     afterAll(async () => {
       await Promise.all([...drivers.values()].map(driver => driver.close()))
-      await Promise.all([...stages.values()].map(stage => stage.target.discard()))
+      await Promise.all(targets.map(target => target.discard()))
       rmSync(dir, { recursive: true, force: true })
     })
 
