@@ -55,7 +55,7 @@ const RETRY_MS = 1_000
 /** The log had no room. */
 const AGAIN_MS = 10
 /** After a start, how long deliveries wait for the key index to catch up. */
-const DOUBT_WAIT_MS = 5_000
+const DOUBT_WAIT_MS = 30_000
 /** Timers of the runtime overflow after 24 days. */
 const WAKE_MS_MAX = 86_400_000
 const NOTHING = Buffer.alloc(0)

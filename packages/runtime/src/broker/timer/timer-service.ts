@@ -44,7 +44,7 @@ const AGAIN_MS = 10
 const RETRY_MS = 1_000
 const ROLL_ENTRIES_MAX = 2048
 /** After a start, how long deliveries wait for the key index to catch up. */
-const DOUBT_WAIT_MS = 5_000
+const DOUBT_WAIT_MS = 30_000
 /** Recalls are kept this long after their messages were due. */
 const RECALL_KEPT_MS = 600_000
 const RECALLS_FORGOTTEN_MAX = 1000
