@@ -1,6 +1,6 @@
 // @ts-check
 import { execFileSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { untilAccepting } from './brokers.mjs'
 import { load, newTopic } from './load.mjs'
@@ -16,7 +16,9 @@ async function steadySends(context, ...args) {
 
 /** Takes the log out of the page cache: what is read then comes from the disk. @param {string} store */
 function coolDown(store) {
-  const log = join(store, 'commitlog')
+  // Apache keeps its store in a folder of the store's directory.
+  const log = [join(store, 'commitlog'), join(store, 'store/commitlog')].find(path => existsSync(path))
+  if (log === undefined) throw new Error(`no commit log below ${store}`)
   for (const name of readdirSync(log))
     execFileSync('dd', [`if=${join(log, name)}`, 'iflag=nocache', 'count=0', 'status=none'])
 }
@@ -47,6 +49,8 @@ export const coldConsumer = {
         seconds += answer.seconds
       }
     })()
+    // Told when it is awaited.
+    drain.catch(() => {})
     const during = await steadySends(context, '-topic', topic).finally(() => {
       isSending = false
     })
